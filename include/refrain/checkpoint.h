@@ -1,0 +1,102 @@
+/* checkpoint.h: the centre. Give activation bytes back after the forward; compute them again when
+ * backward asks for them, with the same bits.
+ *
+ *     rf_checkpoint(block, NULL);
+ *
+ * A checkpointed region is recorded like any other code: the graph, the outputs and the gradients
+ * are the same. But where an op would keep a value that the region itself computed, it keeps only
+ * a number. The first time that backward asks for one, the region's function runs again from its
+ * inputs, with the generator, the train flag and the wanted gradients of the first time, and the
+ * values are computed as they are asked for: what no gradient needs is not computed again. They
+ * live until the node that asked has run.
+ *
+ * What the function may do. It runs once in the forward and once per backward that needs it. In a
+ * recompute, tensors have shapes but no bytes until someone reads them:
+ *   - reading a value (rf_tensor_item, rf_tensor_copy_out, rf_tensor_data) computes it there and
+ *     then, so branches on values take the same way as before;
+ *   - in-place ops compute what they change, and everything that still has to read the old value;
+ *   - an error that it returns reaches the caller of backward unchanged;
+ *   - side effects of its own (printing, counting) happen again. Ask rf_pass_current.
+ * Inputs changed in place between forward and backward are RF_E_MUTATED. What the function reads
+ * besides its inputs and its module's parameters must still be alive and unchanged by then.
+ *
+ * Regions nest to any depth: a value belongs to the innermost region that computed it, the inputs
+ * of an inner region are values of the outer one, and every region runs again at most once per
+ * backward.
+ */
+#ifndef REFRAIN_CHECKPOINT_H
+#define REFRAIN_CHECKPOINT_H
+
+#include <refrain/module.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum rf_pass {
+    RF_PASS_PLAIN = 0,    /* in no region            */
+    RF_PASS_FORWARD = 1,  /* in a region, first time */
+    RF_PASS_RECOMPUTE = 2 /* in a region, again      */
+} rf_pass;
+
+/* In which pass the code that runs with scope s is. */
+RF_API rf_pass rf_pass_current(const rf_scope *s);
+
+typedef enum rf_verify {
+    RF_VERIFY_DEFAULT = 0, /* shapes                                                         */
+    RF_VERIFY_SHAPES = 1,  /* as many values as in the forward, of equal shape, type, device */
+    RF_VERIFY_NONE = 2     /* nothing; a value that does not fit its gradient is RF_E_SHAPE  */
+} rf_verify;
+
+/* Run around the region's function in both passes. leave runs whenever enter succeeded, also after
+ * an error. An error of enter is returned in the function's stead. */
+typedef struct rf_region_hooks {
+    rf_status (*enter)(void *payload, rf_scope *s, rf_pass pass);
+    void (*leave)(void *payload, rf_scope *s, rf_pass pass, rf_status status);
+    void *payload;
+    void (*destroy)(void *payload);
+} rf_region_hooks;
+
+typedef struct rf_checkpoint_options {
+    size_t size;
+    rf_region_hooks hooks; /* taken over: destroyed with the module's state or the call     */
+    rf_verify verify;
+    int fresh_random;  /* do not replay the generator: recompute draws new numbers          */
+    int no_early_stop; /* recompute the whole function at once, needed or not               */
+    const char *label; /* copied; appears in errors and reports                             */
+} rf_checkpoint_options;
+#define RF_CHECKPOINT_OPTIONS_INIT                                              \
+    {                                                                           \
+        sizeof(rf_checkpoint_options), {0, 0, 0, 0}, RF_VERIFY_DEFAULT, 0, 0, 0 \
+    }
+
+/* Make every call of m a region from now on. In place; names, class and structure stay. Applied
+ * through the contract: twice is RF_E_APPLIED. */
+RF_API RF_MUST_USE rf_status rf_checkpoint(rf_module *m, const rf_checkpoint_options *opts);
+/* Take it away. RF_E_NOT_FOUND if m is not checkpointed. Graphs already recorded stay valid. */
+RF_API RF_MUST_USE rf_status rf_checkpoint_clear(rf_module *m);
+RF_API int rf_checkpoint_applied(const rf_module *m);
+/* The descriptor of this API, for rf_api_state and lists of conflicts. */
+RF_API extern const rf_api rf_checkpoint_api;
+
+/* Make a sequential container (rf_nn_sequential) run as `segments` groups of children, as even as
+ * floor(n / segments) allows: all but the last are regions, the last takes the rest and is plain.
+ * segments 1 means no region at all. RF_E_ARGUMENT for 0, for more segments than children, and for
+ * a module that is no sequential container. Cleared by rf_checkpoint_sequential_clear. */
+RF_API RF_MUST_USE rf_status rf_checkpoint_sequential(rf_module *m, size_t segments,
+                                                      const rf_checkpoint_options *opts);
+RF_API RF_MUST_USE rf_status rf_checkpoint_sequential_clear(rf_module *m);
+
+/* Run fn as a region, once. fn.payload must stay valid until the graph is gone; fn.destroy, if
+ * given, is then called with it. */
+RF_API RF_MUST_USE rf_status rf_checkpoint_call(rf_scope *s, rf_function fn, const rf_values *in,
+                                                rf_values *out, const rf_checkpoint_options *opts);
+
+/* For this scope and those opened in it: early stop off (0), on (1), or as the options say (-1).
+ * What counts is the setting when the region's forward runs. */
+RF_API void rf_scope_set_early_stop(rf_scope *s, int setting);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

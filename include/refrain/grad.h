@@ -1,0 +1,92 @@
+/* grad.h: gradients.
+ *
+ * Ops record themselves when their scope records and an input requires a gradient. What an op
+ * keeps for its backward depends on which gradients are wanted: frozen inputs cost nothing.
+ * rf_backward walks the record from its end, once, and gives everything back as it goes.
+ */
+#ifndef REFRAIN_GRAD_H
+#define REFRAIN_GRAD_H
+
+#include <refrain/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Only leaves (tensors that no recorded op made) can be told; else RF_E_STATE. Float types only. */
+RF_API RF_MUST_USE rf_status rf_tensor_set_requires_grad(rf_tensor *t, int requires_grad);
+RF_API int rf_tensor_requires_grad(const rf_tensor *t);
+RF_API int rf_tensor_is_leaf(const rf_tensor *t);
+
+/* The gradient that backward calls have added up in a leaf; NULL if none (borrowed). */
+RF_API rf_tensor *rf_grad(const rf_tensor *t);
+/* Drop it, so that the next backward starts afresh. */
+RF_API void rf_grad_clear(rf_tensor *t);
+/* Replace it by g (its bytes are shared); shapes and types must agree. NULL clears. */
+RF_API RF_MUST_USE rf_status rf_grad_set(rf_tensor *t, rf_tensor *g);
+
+typedef struct rf_backward_options {
+    size_t size;
+    rf_tensor *seed;  /* gradient of the result; NULL: ones, for a one-element result      */
+    int retain;       /* keep the graph, so that backward can run over it again            */
+    int create_graph; /* record the gradients too, for gradients of gradients; so retains  */
+    int allow_unused; /* rf_gradients: an input that is not reached gets NULL, no error    */
+} rf_backward_options;
+#define RF_BACKWARD_OPTIONS_INIT                \
+    {                                           \
+        sizeof(rf_backward_options), 0, 0, 0, 0 \
+    }
+
+/* Add the gradient of loss (one element) to every leaf that it depends on. The graph is used up,
+ * and with it the bytes of interior tensors that nobody holds (reading one: RF_E_STALE).
+ * A failure leaves no half-added gradient of the leaf at fault; the graph is then used up too. */
+RF_API RF_MUST_USE rf_status rf_backward(rf_scope *s, rf_tensor *loss);
+RF_API RF_MUST_USE rf_status rf_backward_with(rf_scope *s, rf_tensor *result,
+                                              const rf_backward_options *opts);
+/* The gradients of result for chosen inputs (leaves or not), scoped, one per input; leaves keep
+ * their own gradients untouched. Only what the chosen ones need is computed. */
+RF_API RF_MUST_USE rf_status rf_gradients(rf_scope *s, rf_tensor *result, const rf_values *inputs,
+                                          rf_values *grads, const rf_backward_options *opts);
+
+/* A hook sees the whole gradient of a tensor once per backward, and may put another of the same
+ * shape and type in its place (*grad, scoped in s). A failure stops the backward and reaches its
+ * caller unchanged. */
+typedef struct rf_grad_hook {
+    rf_status (*call)(void *payload, rf_scope *s, rf_tensor **grad);
+    void *payload;
+    void (*destroy)(void *payload);
+} rf_grad_hook;
+RF_API RF_MUST_USE rf_status rf_tensor_add_grad_hook(rf_tensor *t, rf_grad_hook hook);
+
+/* How many graph nodes are reachable from t, leaves included; 0 for a tensor without a graph. */
+RF_API size_t rf_graph_size(const rf_tensor *t);
+
+/* A function of tensors, its payload, and the way to end it. */
+typedef struct rf_function {
+    rf_status (*call)(void *payload, rf_scope *s, const rf_values *in, rf_values *out);
+    void *payload;
+    void (*destroy)(void *payload);
+} rf_function;
+
+typedef struct rf_gradcheck_options {
+    size_t size;
+    double step;      /* 0: 1e-6, for f64                                                   */
+    double tolerance; /* 0: 1e-6, relative to 1 + |gradient|                                */
+    int second_order; /* check gradients of gradients too                                   */
+    size_t outputs;   /* how many results the function has; 0: one                          */
+} rf_gradcheck_options;
+#define RF_GRADCHECK_OPTIONS_INIT                \
+    {                                            \
+        sizeof(rf_gradcheck_options), 0, 0, 0, 0 \
+    }
+
+/* Compare the function's gradients with central differences, for every f64 input that requires a
+ * gradient, weighing the results by fixed pseudo-random weights. RF_E_USER with a message that
+ * names input, element and both figures if they disagree. The function must be deterministic. */
+RF_API RF_MUST_USE rf_status rf_gradcheck(rf_scope *s, rf_function fn, const rf_values *in,
+                                          const rf_gradcheck_options *opts);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,66 @@
+/* memory.h: the ledger. Every byte that a context holds is entered here by device and class, and
+ * leaves the moment its last user is done. The figures are exact, not sampled. */
+#ifndef REFRAIN_MEMORY_H
+#define REFRAIN_MEMORY_H
+
+#include <refrain/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum rf_mem_class {
+    RF_MEM_ALL,        /* the sum of all the others                                     */
+    RF_MEM_PARAM,      /* parameters and buffers of modules                             */
+    RF_MEM_GRAD,       /* gradients of parameters                                       */
+    RF_MEM_OPTIM,      /* optimiser state                                               */
+    RF_MEM_ACTIVATION, /* results of ops, and gradients on their way through a backward */
+    RF_MEM_WORKSPACE,  /* scratch space of one kernel                                   */
+    RF_MEM_COMM,       /* buffers of collectives                                        */
+    RF_MEM_OTHER,      /* the library's own bookkeeping: handles, graph nodes, modules  */
+    RF_MEM_BORROWED,   /* callers' buffers wrapped by rf_tensor_borrow; not in ALL      */
+    RF_MEM_CLASSES
+} rf_mem_class;
+
+/* "activation"; "unknown" for a number that is no class. */
+RF_API const char *rf_mem_class_name(rf_mem_class cls);
+
+typedef struct rf_memory_info {
+    uint64_t used;        /* bytes held now                                              */
+    uint64_t peak;        /* the most held at once since the context began or a reset    */
+    uint64_t limit;       /* 0: none                                                     */
+    uint64_t allocations; /* how often bytes were entered                                */
+} rf_memory_info;
+
+/* A device is a small number: the processor, or shapes without bytes, or a registered one. */
+typedef enum rf_device { RF_DEVICE_CPU = 0, RF_DEVICE_META = 1 } rf_device;
+
+RF_API RF_MUST_USE rf_status rf_memory_get(rf_context *ctx, rf_device device, rf_mem_class cls,
+                                           rf_memory_info *out);
+
+/* Set a hard limit for a class of a device, RF_MEM_ALL for its total; 0 lifts it. What would pass
+ * it fails with RF_E_BUDGET (bytes_wanted, bytes_free and limit are in rf_error) and changes
+ * nothing: the context goes on. A limit below what is held now is accepted and refuses all
+ * further bytes. */
+RF_API RF_MUST_USE rf_status rf_memory_set_limit(rf_context *ctx, rf_device device,
+                                                 rf_mem_class cls, uint64_t bytes);
+
+/* Let every peak begin again at what is held now. Marks keep their own peaks. */
+RF_API void rf_memory_reset_peak(rf_context *ctx);
+
+/* A mark remembers the ledger of a moment (owned). Marks nest in any order. */
+typedef struct rf_memory_mark rf_memory_mark;
+typedef struct rf_memory_change {
+    int64_t live; /* bytes held now minus bytes held at the mark; may be negative   */
+    int64_t peak; /* the most held since the mark, minus bytes held at the mark     */
+} rf_memory_change;
+
+RF_API RF_MUST_USE rf_status rf_memory_mark_create(rf_memory_mark **out, rf_context *ctx);
+RF_API void rf_memory_mark_destroy(rf_memory_mark *mark);
+RF_API RF_MUST_USE rf_status rf_memory_delta(const rf_memory_mark *mark, rf_device device,
+                                             rf_mem_class cls, rf_memory_change *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,92 @@
+/* optim.h: optimisers, schedules, clipping. State is allocated when the optimiser is created. */
+#ifndef REFRAIN_OPTIM_H
+#define REFRAIN_OPTIM_H
+
+#include <refrain/module.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rf_optim rf_optim;
+
+/* Options of the parameters whose path from the module matches the pattern ('*' stands for any run
+ * of characters, '?' for one); the first group that matches decides, else the optimiser's own
+ * figures stand. A NaN field stands for "as the optimiser". */
+typedef struct rf_param_group {
+    const char *pattern;
+    double lr_scale; /* multiplies the learning rate; 0 freezes the step of the group   */
+    double weight_decay;
+} rf_param_group;
+
+typedef struct rf_sgd_options {
+    size_t size;
+    double lr; /* 0: 1e-2 */
+    double momentum;
+    double dampening;
+    double weight_decay; /* added to the gradient */
+    int nesterov;
+    const rf_param_group *groups; /* copied */
+    size_t num_groups;
+} rf_sgd_options;
+#define RF_SGD_OPTIONS_INIT                         \
+    {                                               \
+        sizeof(rf_sgd_options), 0, 0, 0, 0, 0, 0, 0 \
+    }
+
+/* p -= lr (momentum b + ...): v = momentum v + (1 - dampening) g; p -= lr v. */
+RF_API RF_MUST_USE rf_status rf_optim_sgd(rf_optim **out, rf_module *m, const rf_sgd_options *opts);
+
+typedef struct rf_adamw_options {
+    size_t size;
+    double lr;           /* 0: 1e-3  */
+    double beta1, beta2; /* 0: 0.9, 0.999 */
+    double eps;          /* 0: 1e-8  */
+    double weight_decay; /* decoupled: p -= lr weight_decay p (Loshchilov & Hutter 2019) */
+    const rf_param_group *groups;
+    size_t num_groups;
+} rf_adamw_options;
+#define RF_ADAMW_OPTIONS_INIT                         \
+    {                                                 \
+        sizeof(rf_adamw_options), 0, 0, 0, 0, 0, 0, 0 \
+    }
+RF_API RF_MUST_USE rf_status rf_optim_adamw(rf_optim **out, rf_module *m,
+                                            const rf_adamw_options *opts);
+
+/* Parameters that do not require a gradient when the optimiser is created get no state and are
+ * never touched. Parameters without a gradient at a step are skipped. */
+RF_API RF_MUST_USE rf_status rf_optim_step(rf_optim *opt);
+/* Drop the gradients of the optimiser's parameters. */
+RF_API void rf_optim_zero_grad(rf_optim *opt);
+RF_API void rf_optim_set_lr(rf_optim *opt, double lr);
+RF_API double rf_optim_lr(const rf_optim *opt);
+RF_API uint64_t rf_optim_steps(const rf_optim *opt); /* steps taken */
+RF_API void rf_optim_destroy(rf_optim *opt);
+
+/* The state by name ("step", "h.0.attn.c_attn.weight/m" ...), for saving and restoring: visit in a
+ * fixed order; tensors are borrowed and may be overwritten. */
+RF_API rf_status rf_optim_each_state(rf_optim *opt, rf_tensor_visitor visit, void *payload);
+RF_API void rf_optim_set_steps(rf_optim *opt, uint64_t steps);
+
+/* The 2-norm of all gradients together; if above max_norm they are scaled by max_norm / norm. The
+ * sum runs in a fixed order, so it is the same every time. max_norm <= 0 only measures. */
+RF_API RF_MUST_USE rf_status rf_clip_grad_norm(rf_module *m, double max_norm, double *norm);
+
+/* Learning rate as a function of the step (0, 1, ...): rises linearly over warmup steps to peak,
+ * then falls to final at step total, linearly or as a half cosine, and stays there. */
+typedef enum rf_schedule_kind {
+    RF_SCHEDULE_CONSTANT,
+    RF_SCHEDULE_LINEAR,
+    RF_SCHEDULE_COSINE
+} rf_schedule_kind;
+typedef struct rf_schedule {
+    rf_schedule_kind kind;
+    double peak, final;
+    uint64_t warmup, total;
+} rf_schedule;
+RF_API double rf_schedule_at(const rf_schedule *schedule, uint64_t step);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

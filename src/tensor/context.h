@@ -1,0 +1,30 @@
+/* context.h: what the layers above tensor need of a context: memory for bookkeeping, errors, names.
+ * The struct itself is in context_struct.h, which only base machinery includes. */
+#ifndef RF_TENSOR_CONTEXT_H
+#define RF_TENSOR_CONTEXT_H
+
+#include <refrain/extend.h>
+
+/* Bookkeeping memory: aligned to 64, entered in the ledger as RF_MEM_OTHER. NULL: the error
+ * is recorded. Zeroed. */
+void *rf_host_alloc(rf_context *ctx, size_t bytes);
+void rf_host_free(rf_context *ctx, void *p, size_t bytes); /* bytes as allocated; NULL is fine */
+/* A copy of text; freed by rf_host_free_text. */
+char *rf_host_copy_text(rf_context *ctx, const char *text);
+void rf_host_free_text(rf_context *ctx, char *text);
+/* An array that grows: items points at *capacity elements of item_bytes; makes room for one more
+ * than num. */
+rf_status rf_host_grow(rf_context *ctx, void *items, size_t num, size_t *capacity,
+                       size_t item_bytes);
+
+/* Record an error: one line, printf-style; %.*s and the like are fine. Returns status. Never
+ * allocates; a long message is cut. */
+rf_status rf_fail(rf_context *ctx, rf_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The path of the module that runs now, for error records: set by module calls, "" outside. */
+typedef void (*rf_path_writer)(const void *module, char *buffer, size_t bytes);
+void rf_context_set_module(rf_context *ctx, const void *module, rf_path_writer writer,
+                           const void **previous);
+void rf_log(rf_context *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
