@@ -1,0 +1,54 @@
+# The door to the build: `make help` tells what is behind it. The build itself is CMake's.
+PREFIX       ?= /usr/local
+FUZZ_SECONDS ?= 60
+JOBS         ?= $(shell nproc 2>/dev/null || echo 1)
+CMAKE_FLAGS  ?=
+DATA         ?=
+# Ninja where it is installed; a build folder that exists keeps what it was made with.
+export CMAKE_GENERATOR ?= $(if $(shell command -v ninja),Ninja,Unix Makefiles)
+export DATA FUZZ_SECONDS JOBS
+
+all: configure   ## build the library and the command (installs nothing): build/release/refrain
+	@cmake --build build/release -j $(JOBS) --target product
+
+configure:
+	@cmake --preset release $(CMAKE_FLAGS) >/dev/null
+
+check:           ## install what is missing, build, and run everything that proves this
+	@scripts/check.sh
+
+demo:            ## install what is missing, build, train on real text: DATA="files or folders"
+	@scripts/install-deps.sh build
+	@$(MAKE) --no-print-directory all
+	@scripts/demo.sh $(DATA)
+
+check-arm64:     ## build for arm64 and run the core of the suite under qemu
+	@scripts/check-arm64.sh
+
+amalgamation:    ## one refrain.c and one refrain.h: build/amalgamation
+	@scripts/amalgamate.sh build/amalgamation
+
+fuzz:            ## run every fuzz target for FUZZ_SECONDS (60)
+	@scripts/fuzz.sh
+
+bench: all       ## run every bench in full
+	@cmake --build build/release -j $(JOBS)
+	@scripts/bench.sh
+
+docs:            ## the API reference: build/docs
+	@scripts/install-deps.sh docs
+	@scripts/docs.sh
+
+install: all     ## install below PREFIX (/usr/local)
+	@cmake --install build/release --prefix "$(PREFIX)"
+
+format:          ## lay the code out by clang-format
+	@scripts/check-format.sh --fix
+
+clean:           ## remove build/
+	@rm -rf build
+
+help:            ## this list
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1	/p' Makefile | expand -t 16
+
+.PHONY: all configure check demo check-arm64 amalgamation fuzz bench docs install format clean help

@@ -1,0 +1,15 @@
+# The version stands once, in include/refrain/base.h, because the amalgamation has no CMake.
+set(RF_VERSION "")
+foreach(part MAJOR MINOR PATCH)
+    set(line)
+    if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/../include/refrain/base.h)
+        file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/../include/refrain/base.h line
+             REGEX "^#define RF_VERSION_${part} +[0-9]+")
+    endif()
+    if(line MATCHES "([0-9]+)[^0-9]*$")
+        list(APPEND RF_VERSION ${CMAKE_MATCH_1})
+    else()
+        list(APPEND RF_VERSION 0)
+    endif()
+endforeach()
+list(JOIN RF_VERSION "." RF_VERSION)
