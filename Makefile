@@ -7,6 +7,7 @@ DATA         ?=
 # Ninja where it is installed; a build folder that exists keeps what it was made with.
 export CMAKE_GENERATOR ?= $(if $(shell command -v ninja),Ninja,Unix Makefiles)
 export DATA FUZZ_SECONDS JOBS
+MAKEFLAGS += --no-print-directory
 
 all: configure   ## build the library and the command (installs nothing): build/release/refrain
 	@cmake --build build/release -j $(JOBS) --target product
@@ -19,7 +20,7 @@ check:           ## install what is missing, build, and run everything that prov
 
 demo:            ## install what is missing, build, train on real text: DATA="files or folders"
 	@scripts/install-deps.sh build
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) all
 	@scripts/demo.sh $(DATA)
 
 check-arm64:     ## build for arm64 and run the core of the suite under qemu

@@ -80,5 +80,5 @@ done
 } >"$out/refrain.c"
 
 for example in examples/01_*.c; do
-    [ ! -f "$example" ] || sed 's/<refrain\/refrain\.h>/"refrain.h"/' "$example" >"$out/$(basename "$example")"
+    [ ! -f "$example" ] || sed 's/<refrain\/[a-z]*\.h>/"refrain.h"/' "$example" >"$out/$(basename "$example")"
 done

@@ -45,7 +45,7 @@ if [ "$(id -u)" -eq 0 ]; then
 elif sudo -n true 2>/dev/null; then
     root="sudo -n env"
 else
-    echo "install-deps: not root, and sudo asks for a password; going on without: $needed$wanted"
+    echo "install-deps: not root, and no sudo without a password; going on without: $needed$wanted"
     exit 0
 fi
 

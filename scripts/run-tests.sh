@@ -49,7 +49,8 @@ function record(status, test, name) {
     end = $0 ~ / Passed +[0-9.]+ sec/ ? "pass" : $0 ~ /\*\*\*Skipped/ ? "skip" : "fail"
     why = $0; sub(/^.*\*\*\*/, "", why); sub(/ +[0-9.]+ sec.*$/, "", why)
     for (i = 1; i <= seen[n]; i++) record(status_of[n, i], test, name_of[n, i])
-    for (i = seen[n] + 1; i <= planned[n] && end == "fail"; i++) {
+    if (end == "pass") why = "it ended early"
+    for (i = seen[n] + 1; i <= planned[n] && end != "skip"; i++) {
         record("fail", test, "case " i ": not reached (" why ")")
         failed[n]++
     }

@@ -89,8 +89,12 @@ green "headers: a right tree" check-headers.sh
 echo 'int rf_b(size_t x);' >include/refrain/b.h
 red "headers: one that needs another" check-headers.sh "not ok - refrain/b.h as C99"
 tree
-echo 'int rf_new(int *restrict new);' >include/refrain/b.h
-red "headers: one that is no C++" check-headers.sh "not ok - refrain/b.h as C++11"
+echo 'int rf_new(int new);' >include/refrain/b.h
+if command -v "${CXX:-c++}" >/dev/null; then
+    red "headers: one that is no C++" check-headers.sh "not ok - refrain/b.h as C++11"
+else
+    echo "ok - headers: one that is no C++ # SKIP no C++ compiler"
+fi
 
 # The counting of cases: a stand-in for ctest prints what a run of four tests printed.
 mkdir -p "$folder/bin"
