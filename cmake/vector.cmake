@@ -9,7 +9,7 @@ function(rf_add_vector_set name)
     target_compile_options(refrain_vector_${name} PRIVATE
         $<IF:$<CONFIG:Debug>,-O2,-O3> ${ARGN}
         -fopenmp-simd -fno-math-errno -fno-trapping-math -ffp-contract=fast)
-    target_link_libraries(refrain_vector_${name} PRIVATE refrain_options refrain_internal)
+    target_link_libraries(refrain_vector_${name} PRIVATE refrain_options refrain_internal refrain_libraries)
     set(RF_VECTOR_OBJECTS ${RF_VECTOR_OBJECTS} $<TARGET_OBJECTS:refrain_vector_${name}> PARENT_SCOPE)
 endfunction()
 
