@@ -151,6 +151,10 @@ typedef struct rf_rng {
 RF_API rf_rng rf_context_rng(const rf_context *ctx);
 RF_API void rf_context_set_rng(rf_context *ctx, rf_rng rng);
 
+/* Whether all of text fits a pattern: '*' is any run of characters, '?' any one, the rest itself.
+ * Steps are at most the product of the two lengths. */
+RF_API int rf_pattern_matches(const char *pattern, const char *text);
+
 #ifdef __cplusplus
 }
 #endif
