@@ -52,6 +52,9 @@ RF_API rf_tensor *rf_matmul(rf_scope *s, rf_tensor *a, rf_tensor *b);
 RF_API rf_tensor *rf_matmul_with(rf_scope *s, rf_tensor *a, rf_tensor *b, rf_transpose transpose);
 /* x (..., I) times the transpose of weight (O, I), plus bias (O), which may be NULL -> (..., O) */
 RF_API rf_tensor *rf_linear(rf_scope *s, rf_tensor *x, rf_tensor *weight, rf_tensor *bias);
+/* The same with RF_TRANSPOSE_B; with RF_TRANSPOSE_NONE weight is (I, O), as GPT-2 stores it. */
+RF_API rf_tensor *rf_linear_with(rf_scope *s, rf_tensor *x, rf_tensor *weight, rf_tensor *bias,
+                                 rf_transpose transpose);
 
 /* ---- reductions ---------------------------------------------------------------------------- */
 /* Over every axis, to a tensor of rank 0. */
@@ -70,7 +73,7 @@ RF_API rf_tensor *rf_reshape(rf_scope *s, rf_tensor *x, size_t rank,
                              const int64_t *dims); /* one -1 */
 RF_API rf_tensor *rf_transpose_axes(rf_scope *s, rf_tensor *x, int a, int b);
 RF_API rf_tensor *rf_permute(rf_scope *s, rf_tensor *x, size_t rank, const int *axes);
-/* Elements start, start + step, ... below stop, along axis; step > 0. */
+/* Elements start to stop - 1 along axis; negative ends count from the axis's end. */
 RF_API rf_tensor *rf_slice(rf_scope *s, rf_tensor *x, int axis, int64_t start, int64_t stop);
 RF_API rf_tensor *rf_expand(rf_scope *s, rf_tensor *x, size_t rank, const int64_t *dims);
 RF_API rf_tensor *rf_concat(rf_scope *s, const rf_values *xs, int axis);

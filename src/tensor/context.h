@@ -25,6 +25,6 @@ rf_status rf_fail(rf_context *ctx, rf_status status, const char *format, ...)
 typedef void (*rf_path_writer)(const void *module, char *buffer, size_t bytes);
 void rf_context_set_module(rf_context *ctx, const void *module, rf_path_writer writer,
                            const void **previous);
-void rf_log(rf_context *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void rf_log_line(rf_context *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -1,0 +1,51 @@
+/* engine.h: one backward over a graph. */
+#ifndef RF_GRAD_ENGINE_H
+#define RF_GRAD_ENGINE_H
+
+#include "grad/node.h"
+
+/* Something to be told when a run ends: a region's recomputed values (remat). */
+typedef struct rf_run_closer {
+    struct rf_run_closer *next;
+    void (*close)(struct rf_run_closer *closer);
+} rf_run_closer;
+
+/* A chosen input of rf_gradients, and its gradient once it is whole. */
+typedef struct rf_capture {
+    rf_node *node;
+    uint32_t out;
+    rf_tensor *grad; /* in the caller's scope */
+} rf_capture;
+
+/* A node of a run, and what it held for a run around this one. */
+typedef struct rf_run_item {
+    rf_node *node;
+    uint64_t run;
+    uint32_t waiting;
+    uint8_t needed, captured;
+    rf_tensor *grads[RF_MAX_OUTPUTS];
+} rf_run_item;
+
+struct rf_run {
+    uint64_t id;
+    rf_run *outer;
+    rf_context *ctx;
+    rf_scope *user; /* where captured gradients go                   */
+    rf_scope scope; /* gradients on their way                        */
+    int retain, create_graph;
+    rf_node *root;
+    rf_run_item *items; /* in order of decreasing clock                  */
+    size_t num;
+    rf_capture *captures; /* NULL: gradients go to the leaves            */
+    size_t num_captures;
+    rf_run_closer *closers;
+};
+
+/* Run backward from output `out` of root with gradient seed. */
+rf_status rf_run_backward(rf_run *run, uint32_t out, rf_tensor *seed);
+/* Another handle on the same bytes and graph, in s (NULL: held). NULL: the error is recorded. */
+rf_tensor *rf_handle_alias(rf_scope *s, const rf_tensor *t);
+/* Add g to a leaf's gradient. */
+rf_status rf_leaf_accumulate(rf_run *run, rf_scope *s, rf_node *leaf, rf_tensor *g);
+
+#endif

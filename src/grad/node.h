@@ -1,0 +1,71 @@
+/* node.h: one recorded op, or a leaf.
+ *
+ * Invariants: a node refers to the nodes that made its inputs (edges), never to those that use its
+ * outputs, so the graph has no cycles. Its clock is larger than those of its inputs' nodes; a
+ * leaf's is 0. It holds bytes only through its slots. Nodes are ended in a loop, never recursively.
+ */
+#ifndef RF_GRAD_NODE_H
+#define RF_GRAD_NODE_H
+
+#include "grad/slot.h"
+
+typedef struct rf_node rf_node;
+
+typedef struct rf_edge {
+    rf_node *node; /* referenced; NULL: no gradient goes there */
+    uint32_t out;
+} rf_edge;
+
+typedef struct rf_hook {
+    struct rf_hook *next;
+    uint32_t out;
+    rf_grad_hook hook;
+} rf_hook;
+
+struct rf_node {
+    rf_node_ref ref;
+    rf_context *ctx;
+    const rf_op_class *op; /* NULL: a leaf */
+    const void *module;    /* whose call recorded it */
+    uint64_t clock;
+    size_t bytes; /* of this block */
+    uint32_t num_in, num_out, num_slots;
+    uint32_t wanted; /* inputs that wanted a gradient */
+    rf_op_reads reads;
+    rf_rng rng;
+    uint8_t consumed; /* its slots were given back */
+
+    rf_edge *edges;
+    rf_shape *in_shape, *out_shape;
+    rf_slot *slots;      /* inputs that reads names, then outputs */
+    rf_tensor **handles; /* of the outputs; not referenced, NULL when gone */
+    rf_hook *hooks;
+    rf_tensor *grad; /* of a leaf; held */
+
+    /* While a backward runs over it (grad/engine.c). */
+    uint64_t visit, run;
+    uint32_t waiting;
+    uint8_t needed, captured;
+    rf_tensor *grads[RF_MAX_OUTPUTS];
+
+    unsigned char attrs[RF_MAX_ATTRS];
+};
+
+/* A node with room for num_in edges, num_out outputs and num_slots slots, refs 1. NULL: recorded.
+ */
+rf_node *rf_node_create(rf_context *ctx, const rf_op_class *op, size_t num_in, size_t num_out,
+                        size_t num_slots);
+/* The node that t's gradient goes to: of the op that made it, or its own leaf, made now. */
+rf_node *rf_node_of(rf_tensor *t);
+/* Give the slots back. */
+void rf_node_consume(rf_node *node);
+
+/* The slots of a node by number of input or output; NULL if it is none. */
+rf_slot *rf_node_slot_in(rf_node *node, size_t index);
+rf_slot *rf_node_slot_out(rf_node *node, size_t index);
+
+/* All nodes reachable from root, root first, in an array from rf_host_alloc (*capacity items of
+ * sizeof(rf_node *)). */
+rf_status rf_node_collect(rf_node *root, rf_node ***out, size_t *num, size_t *capacity);
+
+#endif

@@ -1,0 +1,48 @@
+/* slot.h: one value that a backward will read, and who keeps it.
+ *
+ * Outside regions a slot keeps the bytes themselves. Inside one, the region that runs (the
+ * activation) decides, and a value that it will compute again is kept as an owner and a number.
+ */
+#ifndef RF_GRAD_SLOT_H
+#define RF_GRAD_SLOT_H
+
+#include "op/op.h"
+
+typedef struct rf_slot rf_slot;
+typedef struct rf_slot_owner rf_slot_owner;
+
+/* Who can give a value back: the first member of a region's frame (remat/frame.h). */
+struct rf_slot_owner {
+    /* *out gets a reference; the value may still be pending. */
+    rf_status (*unpack)(rf_slot_owner *owner, const rf_slot *slot, rf_storage **out, rf_view *view);
+    void (*release)(rf_slot_owner *owner, rf_slot *slot);
+};
+
+struct rf_slot {
+    rf_storage *storage;  /* the bytes, if they are kept                       */
+    rf_slot_owner *owner; /* who to ask, and tell; NULL: nobody                */
+    uint32_t version;     /* of the bytes when they were saved                 */
+    uint32_t index;       /* the owner's number for it                         */
+    uint64_t region;      /* of the tensor that was saved                      */
+    rf_view view;
+};
+
+/* What is being saved: t as it was at `version`, for op. */
+typedef struct rf_save {
+    rf_tensor *t;
+    uint32_t version;
+    const rf_op_class *op;
+} rf_save;
+
+/* The region that runs now decides about slots; the first member of remat's struct. */
+struct rf_activation {
+    rf_status (*save)(rf_activation *activation, const rf_save *save, rf_slot *slot);
+};
+
+rf_status rf_slot_save(rf_context *ctx, const rf_save *save, rf_slot *slot);
+/* Keep the bytes themselves, whatever region runs. */
+void rf_slot_keep(const rf_save *save, rf_slot *slot);
+rf_status rf_slot_unpack(rf_context *ctx, const rf_slot *slot, rf_storage **out, rf_view *view);
+void rf_slot_release(rf_slot *slot);
+
+#endif

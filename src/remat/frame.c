@@ -1,0 +1,263 @@
+/* frame.c: saving into a frame, and giving back. See frame.h. */
+#include "remat/frame.h"
+
+static void frame_end(rf_frame *frame)
+{
+    rf_context *ctx = frame->ctx;
+    while (frame->replays)
+        rf_replay_end(frame->replays);
+    for (size_t i = 0; i < frame->num_inputs; i++)
+        rf_slot_release(&frame->inputs[i].slot);
+    if (frame->fn.destroy)
+        frame->fn.destroy(frame->fn.payload);
+    if (frame->hooks.destroy)
+        frame->hooks.destroy(frame->hooks.payload);
+    rf_host_free_text(ctx, frame->label);
+    rf_host_free(ctx, frame->inputs, frame->cap_inputs * sizeof *frame->inputs);
+    rf_host_free(ctx, frame->records, frame->cap_records * sizeof *frame->records);
+    rf_host_free(ctx, frame, sizeof *frame);
+}
+
+void rf_frame_unref(rf_frame *frame)
+{
+    if (--frame->refs == 0)
+        frame_end(frame);
+}
+
+/* ---- giving values back ---- */
+
+/* Nobody waits for anything of the frame: its inputs may go. */
+static void frame_drop_inputs(rf_frame *frame)
+{
+    for (size_t i = 0; i < frame->num_inputs; i++)
+        rf_slot_release(&frame->inputs[i].slot);
+}
+
+static void frame_release(rf_slot_owner *owner, rf_slot *slot)
+{
+    rf_frame *frame = (rf_frame *)owner;
+    rf_record *record = &frame->records[slot->index];
+    if (record->wanted) {
+        record->wanted = 0;
+        frame->live--;
+    }
+    for (rf_replay *r = frame->replays; r; r = r->next)
+        rf_replay_handed_out(r, slot->index);
+    if (!frame->live && frame->complete)
+        frame_drop_inputs(frame);
+    rf_frame_unref(frame);
+}
+
+static rf_status frame_mismatch(rf_frame *frame, const rf_slot *slot, const rf_shape *got)
+{
+    char was[128], is[128];
+    const rf_record *record = &frame->records[slot->index];
+    rf_fail(frame->ctx, RF_E_SHAPE, "%s: value %u was %s in the forward and is %s in the recompute",
+            record->op ? record->op->name : "region", slot->index,
+            rf_shape_text(&record->shape, was, sizeof was), rf_shape_text(got, is, sizeof is));
+    frame->ctx->record.error.slot = slot->index;
+    return RF_E_SHAPE;
+}
+
+/* The value itself, wherever it comes from. */
+static rf_status frame_value(rf_frame *frame, const rf_slot *slot, rf_replay *replay,
+                             rf_storage **out, rf_view *view)
+{
+    const rf_record *record = &frame->records[slot->index];
+    rf_slot plain = *slot;
+    switch ((rf_record_source)record->source) {
+    case RF_RECORD_INSIDE:
+        return rf_replay_look(replay, slot->index, out, view);
+    case RF_RECORD_INPUT:
+        return rf_slot_unpack(frame->ctx, &frame->inputs[record->input].slot, out, view);
+    case RF_RECORD_OUTSIDE:
+        break;
+    }
+    plain.owner = NULL;
+    return rf_slot_unpack(frame->ctx, &plain, out, view);
+}
+
+static rf_replay *frame_replay_now(const rf_frame *frame)
+{
+    rf_replay *r = frame->replays;
+    while (r && r->run != frame->ctx->run->id)
+        r = r->next;
+    return r;
+}
+
+static rf_status frame_unpack(rf_slot_owner *owner, const rf_slot *slot, rf_storage **out,
+                              rf_view *view)
+{
+    rf_frame *frame = (rf_frame *)owner;
+    const rf_record *record = &frame->records[slot->index];
+    rf_replay *replay = NULL;
+    rf_status status = RF_OK;
+    if (record->source == RF_RECORD_INSIDE || !frame->early_stop)
+        status = rf_replay_of(&replay, frame);
+    if (!status)
+        status = frame_value(frame, slot, replay, out, view);
+    if (status)
+        return status;
+    if (!rf_shape_equal(&view->shape, &record->shape)) {
+        rf_storage_unref(*out);
+        return frame_mismatch(frame, slot, &view->shape);
+    }
+    replay = frame_replay_now(frame);
+    if (replay && record->op) /* an inner region reads its inputs more than once, and tells */
+        rf_replay_handed_out(replay, slot->index);
+    return RF_OK;
+}
+
+/* ---- saving ---- */
+
+/* An input that names the same bytes in the same shape as t; num_inputs if there is none. Its own
+ * bytes may be gone by now, so they are told by number. */
+static size_t frame_find_input(const rf_frame *frame, const rf_tensor *t)
+{
+    for (size_t i = 0; i < frame->num_inputs; i++) {
+        const rf_frame_input *input = &frame->inputs[i];
+        rf_tensor like = {.storage = t->storage, .view = input->slot.view};
+        if (input->present && input->storage == t->storage->id && rf_tensor_same(&like, t))
+            return i;
+    }
+    return frame->num_inputs;
+}
+
+/* The region on the stack that computed t, looking outward from run; NULL: none that still runs. */
+static rf_region_run *frame_owner_of(rf_region_run *run, const rf_tensor *t)
+{
+    while (run && run->id != t->region)
+        run = run->outer;
+    return run;
+}
+
+/* Keep t for a region: by bytes, or by the outer region's number. */
+static rf_status frame_add_input(rf_frame *frame, rf_activation *outer, const rf_save *save)
+{
+    rf_status status = rf_host_grow(frame->ctx, &frame->inputs, frame->num_inputs,
+                                    &frame->cap_inputs, sizeof *frame->inputs);
+    if (status)
+        return status;
+    rf_frame_input *input = &frame->inputs[frame->num_inputs];
+    *input = (rf_frame_input){.present = save->t != NULL};
+    if (save->t) {
+        input->storage = save->t->storage->id;
+        input->requires_grad = save->t->requires_grad;
+        input->from_region = frame_owner_of((rf_region_run *)outer, save->t) != NULL;
+        if (outer)
+            status = outer->save(outer, save, &input->slot);
+        else
+            rf_slot_keep(save, &input->slot);
+    }
+    if (!status)
+        frame->num_inputs++;
+    return status;
+}
+
+/* Where a value of the region `run` comes from. An outer region's value becomes an input. */
+static rf_status frame_source(rf_region_run *run, const rf_save *save, rf_record *record)
+{
+    rf_frame *frame = run->frame;
+    if (save->t->region == run->id) {
+        record->source = RF_RECORD_INSIDE;
+        return RF_OK;
+    }
+    if (!frame_owner_of(run->outer, save->t)) {
+        record->source = RF_RECORD_OUTSIDE;
+        return RF_OK;
+    }
+    record->source = RF_RECORD_INPUT;
+    record->input = (uint32_t)frame_find_input(frame, save->t);
+    if (record->input < frame->num_inputs)
+        return RF_OK;
+    return frame_add_input(frame, &run->outer->base, save);
+}
+
+rf_status rf_frame_save(rf_activation *activation, const rf_save *save, rf_slot *slot)
+{
+    rf_region_run *run = (rf_region_run *)activation;
+    rf_frame *frame = run->frame;
+    rf_record record = {.shape = save->t->view.shape, .op = save->op, .wanted = 1};
+    rf_status status = rf_host_grow(frame->ctx, &frame->records, frame->num_records,
+                                    &frame->cap_records, sizeof *frame->records);
+    if (!status)
+        status = frame_source(run, save, &record);
+    if (status)
+        return status;
+    *slot = (rf_slot){.owner = &frame->owner,
+                      .version = save->version,
+                      .index = (uint32_t)frame->num_records,
+                      .region = save->t->region,
+                      .view = save->t->view};
+    if (record.source == RF_RECORD_OUTSIDE)
+        slot->storage = rf_storage_ref(save->t->storage);
+    frame->records[frame->num_records++] = record;
+    frame->live++;
+    frame->refs++;
+    return RF_OK;
+}
+
+/* ---- making ---- */
+
+static rf_status frame_inputs(rf_frame *frame, const rf_values *in)
+{
+    rf_context *ctx = frame->ctx;
+    rf_status status = RF_OK;
+    for (size_t i = 0; i < in->num && !status; i++) {
+        rf_tensor *t = in->v[i];
+        rf_save save = {t, t && t->storage ? t->storage->version : 0, NULL};
+        if (t && !t->storage)
+            status = rf_fail(ctx, RF_E_STALE, "input %zu of a region was used up by a backward", i);
+        else
+            status = frame_add_input(frame, ctx->activation, &save);
+    }
+    return status;
+}
+
+rf_status rf_frame_create(rf_frame **out, rf_scope *s, const rf_region_call *call)
+{
+    static const rf_checkpoint_options defaults = RF_CHECKPOINT_OPTIONS_INIT;
+    const rf_checkpoint_options *opts = call->opts ? call->opts : &defaults;
+    rf_context *ctx = s->ctx;
+    rf_frame *frame = rf_host_alloc(ctx, sizeof *frame);
+    if (!frame)
+        return ctx->record.error.code;
+    frame->owner = (rf_slot_owner){frame_unpack, frame_release};
+    frame->ctx = ctx;
+    frame->refs = 1;
+    frame->verify = opts->verify;
+    frame->fresh_random = opts->fresh_random;
+    frame->early_stop = s->early_stop >= 0 ? s->early_stop : !opts->no_early_stop;
+    frame->rng = ctx->rng;
+    frame->module = ctx->module;
+    frame->num_in = call->in->num;
+    frame->num_out = call->out->num;
+    rf_status status = RF_OK;
+    if (opts->label && !(frame->label = rf_host_copy_text(ctx, opts->label)))
+        status = ctx->record.error.code;
+    if (!status)
+        status = frame_inputs(frame, call->in);
+    if (status) {
+        rf_frame_unref(frame); /* fn and hooks are still the caller's */
+        return status;
+    }
+    frame->fn = call->fn;
+    frame->hooks = call->hooks;
+    *out = frame;
+    return RF_OK;
+}
+
+rf_status rf_frame_call(rf_frame *frame, rf_scope *s, rf_pass pass, const rf_values *in,
+                        rf_values *out)
+{
+    const rf_region_hooks *hooks = &frame->hooks;
+    rf_status status = hooks->enter ? hooks->enter(hooks->payload, s, pass) : RF_OK;
+    if (status)
+        return status;
+    status = frame->fn.call(frame->fn.payload, s, in, out);
+    if (!status)
+        status = s->status;
+    if (hooks->leave)
+        hooks->leave(hooks->payload, s, pass, status);
+    return status;
+}

@@ -1,0 +1,83 @@
+/* region.c: drop, run again: the forward half. A region is an activation on a stack while its
+ * function runs; ops that record ask the innermost one what to keep.
+ */
+#include "remat/frame.h"
+
+rf_pass rf_pass_current(const rf_scope *s)
+{
+    const rf_region_run *run = (const rf_region_run *)s->ctx->activation;
+    if (!run)
+        return RF_PASS_PLAIN;
+    for (; run; run = run->outer)
+        if (run->replay)
+            return RF_PASS_RECOMPUTE;
+    return RF_PASS_FORWARD;
+}
+
+static void region_give_up(const rf_region_call *call)
+{
+    if (call->fn.destroy)
+        call->fn.destroy(call->fn.payload);
+    if (call->hooks.destroy)
+        call->hooks.destroy(call->hooks.payload);
+}
+
+static rf_status region_plain(rf_scope *s, const rf_region_call *call)
+{
+    rf_status status = call->fn.call(call->fn.payload, s, call->in, call->out);
+    region_give_up(call);
+    return status ? status : s->status;
+}
+
+/* Values that leave a region are the outer region's from then on. */
+static void region_hand_out(const rf_values *out, uint64_t from, uint64_t to)
+{
+    for (size_t i = 0; i < out->num; i++)
+        if (out->v[i] && out->v[i]->region == from)
+            out->v[i]->region = to;
+}
+
+rf_status rf_region_run_call(rf_scope *s, const rf_region_call *call)
+{
+    rf_context *ctx = s->ctx;
+    rf_frame *frame;
+    if (!s->grad)
+        return region_plain(s, call);
+    rf_status status = rf_frame_create(&frame, s, call);
+    if (status) {
+        region_give_up(call);
+        return status;
+    }
+    uint64_t outer_region = ctx->region;
+    rf_region_run run = {.base = {rf_frame_save},
+                         .frame = frame,
+                         .outer = (rf_region_run *)ctx->activation,
+                         .id = ++ctx->region_clock};
+    ctx->activation = &run.base;
+    ctx->region = run.id;
+    status = rf_frame_call(frame, s, RF_PASS_FORWARD, call->in, call->out);
+    ctx->activation = run.outer ? &run.outer->base : NULL;
+    ctx->region = outer_region;
+    region_hand_out(call->out, run.id, outer_region);
+    frame->complete = 1;
+    rf_frame_unref(frame);
+    return status;
+}
+
+rf_status rf_checkpoint_call(rf_scope *s, rf_function fn, const rf_values *in, rf_values *out,
+                             const rf_checkpoint_options *opts)
+{
+    rf_region_call call = {.fn = fn, .opts = opts, .in = in, .out = out};
+    if (opts)
+        call.hooks = opts->hooks;
+    for (size_t i = 0; i < out->num; i++)
+        out->v[i] = NULL;
+    if (s->status) {
+        region_give_up(&call);
+        return s->status;
+    }
+    rf_status status = rf_region_run_call(s, &call);
+    if (status)
+        rf_scope_fail(s, status, NULL);
+    return status;
+}

@@ -1,0 +1,72 @@
+/* context_struct.h: the context itself. Only the layers from tensor to remat look inside. */
+#ifndef RF_TENSOR_CONTEXT_STRUCT_H
+#define RF_TENSOR_CONTEXT_STRUCT_H
+
+#include "base/alloc.h"
+#include "base/slab.h"
+#include "dev/device.h"
+#include "kernel/kernel.h"
+#include "mem/ledger.h"
+#include "tensor/context.h"
+
+enum { RF_ERROR_MESSAGE = 512, RF_ERROR_PATH = 256 };
+
+typedef struct rf_error_record {
+    rf_error error;
+    char message[RF_ERROR_MESSAGE];
+    char op[64];
+    char path[RF_ERROR_PATH];
+} rf_error_record;
+
+enum { RF_TALLIES = 256 };
+typedef struct rf_op_tally {
+    const rf_op_class *op;
+    rf_op_counts counts;
+} rf_op_tally;
+
+/* What grad and remat keep in a context. */
+typedef struct rf_run rf_run;               /* a backward that is under way (grad/engine.h)   */
+typedef struct rf_activation rf_activation; /* a region whose function runs (grad/keeper.h)   */
+typedef struct rf_pending rf_pending;       /* an op that waits to be computed (op/pending.h) */
+
+struct rf_context {
+    rf_allocator alloc;
+    rf_ledger ledger;
+    rf_slab slab;
+    const rf_device_class *devices[RF_MAX_DEVICES];
+    rf_error_record record;
+    rf_log_fn log;
+    void *log_payload;
+
+    const rf_kernels *kernels;
+    size_t threads;
+    rf_rng rng;
+
+    const char *op;     /* the op that runs now, for errors    */
+    const void *module; /* the module that runs now, likewise  */
+    rf_path_writer path_writer;
+
+    uint64_t storage_clock;
+    uint64_t node_clock;   /* order of recording             */
+    uint64_t run_clock;    /* number of the latest backward  */
+    uint64_t region_clock; /* number of the latest activation */
+    uint64_t region;       /* the activation that runs now; 0: none */
+    rf_activation *activation;
+    rf_run *run;
+    int defer; /* ops are noted, and computed when asked for */
+    rf_pending *pending_first, *pending_last;
+    rf_pending *pending_dead; /* waiting to be ended, so that no chain of them recurses */
+    int pending_burying;
+    void *graveyard; /* graph nodes that wait to be ended, so that no chain of them recurses */
+    int burying;
+    uint64_t live_nodes; /* graph nodes alive */
+    uint64_t live_handles;
+    double recompute_seconds;
+    int recompute_depth;
+
+    const rf_op_class **ops; /* registered by users */
+    size_t num_ops, cap_ops;
+    rf_op_tally tally[RF_TALLIES]; /* open addressing by op */
+};
+
+#endif

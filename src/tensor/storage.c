@@ -1,0 +1,142 @@
+/* storage.c: see storage.h. */
+#include "tensor/storage.h"
+
+static rf_status storage_refused(rf_context *ctx, unsigned device, size_t bytes,
+                                 const rf_ledger_refusal *why)
+{
+    rf_fail(ctx, RF_E_BUDGET, "%zu bytes wanted on %s, %llu free of the %s limit of %llu", bytes,
+            ctx->devices[device]->name, (unsigned long long)why->free,
+            why->cls == RF_MEM_ALL ? "total" : rf_mem_class_name(why->cls),
+            (unsigned long long)why->limit);
+    ctx->record.error.bytes_wanted = bytes;
+    ctx->record.error.bytes_free = why->free;
+    ctx->record.error.limit = why->limit;
+    return RF_E_BUDGET;
+}
+
+rf_status rf_storage_materialize(rf_storage *s)
+{
+    rf_context *ctx = s->ctx;
+    const rf_device_class *dev = ctx->devices[s->device];
+    rf_ledger_refusal why;
+    if (!rf_ledger_enter(&ctx->ledger, s->device, s->cls, s->bytes, &why))
+        return storage_refused(ctx, s->device, s->bytes, &why);
+    if (!s->bytes || !dev->has_bytes)
+        return RF_OK;
+    s->data = dev->alloc(&ctx->alloc, NULL, s->bytes);
+    if (s->data)
+        return RF_OK;
+    rf_ledger_leave(&ctx->ledger, s->device, s->cls, s->bytes);
+    rf_fail(ctx, RF_E_MEMORY, "no memory for %zu bytes on %s", s->bytes, dev->name);
+    ctx->record.error.bytes_wanted = s->bytes;
+    return RF_E_MEMORY;
+}
+
+void rf_storage_dematerialize(rf_storage *s)
+{
+    rf_context *ctx = s->ctx;
+    if (s->data)
+        ctx->devices[s->device]->free(&ctx->alloc, NULL, s->data, s->bytes);
+    s->data = NULL;
+    rf_ledger_leave(&ctx->ledger, s->device, s->cls, s->bytes);
+}
+
+static rf_storage *storage_new(rf_context *ctx, unsigned device, rf_mem_class cls, size_t bytes)
+{
+    rf_storage *s = rf_host_alloc(ctx, sizeof *s);
+    if (!s)
+        return NULL;
+    s->ctx = ctx;
+    s->id = ++ctx->storage_clock;
+    s->refs = 1;
+    s->device = (uint8_t)device;
+    s->cls = (uint8_t)cls;
+    s->bytes = bytes;
+    return s;
+}
+
+rf_status rf_storage_create(rf_storage **out, rf_context *ctx, unsigned device, rf_mem_class cls,
+                            size_t bytes)
+{
+    *out = storage_new(ctx, device, cls, bytes);
+    if (!*out)
+        return ctx->record.error.code;
+    rf_status status = rf_storage_materialize(*out);
+    if (status) {
+        rf_host_free(ctx, *out, sizeof **out);
+        *out = NULL;
+    }
+    return status;
+}
+
+rf_status rf_storage_create_pending(rf_storage **out, rf_context *ctx, unsigned device,
+                                    size_t bytes, rf_pending *pending)
+{
+    *out = storage_new(ctx, device, RF_MEM_ACTIVATION, bytes);
+    if (!*out)
+        return ctx->record.error.code;
+    (*out)->pending = pending;
+    return RF_OK;
+}
+
+rf_status rf_storage_borrow(rf_storage **out, rf_context *ctx, rf_buffer buffer)
+{
+    rf_ledger_refusal why;
+    *out = storage_new(ctx, RF_DEVICE_CPU, RF_MEM_BORROWED, buffer.bytes);
+    if (!*out)
+        return ctx->record.error.code;
+    if (!rf_ledger_enter(&ctx->ledger, RF_DEVICE_CPU, RF_MEM_BORROWED, buffer.bytes, &why)) {
+        rf_host_free(ctx, *out, sizeof **out);
+        *out = NULL;
+        return storage_refused(ctx, RF_DEVICE_CPU, buffer.bytes, &why);
+    }
+    (*out)->borrowed = 1;
+    (*out)->data = buffer.data;
+    (*out)->buffer = buffer;
+    return RF_OK;
+}
+
+rf_status rf_storage_force(rf_storage *s)
+{
+    return s->pending ? s->pending->force(s->pending) : RF_OK;
+}
+
+rf_status rf_storage_before_write(rf_storage *s)
+{
+    rf_status status = rf_storage_force(s);
+    for (rf_pending *p = s->ctx->pending_first; p && !status;) {
+        if (!p->reads(p, s)) {
+            p = p->next;
+            continue;
+        }
+        status = p->force(p);
+        p = s->ctx->pending_first; /* the list has changed: begin again */
+    }
+    return status;
+}
+
+void rf_storage_unref(rf_storage *s)
+{
+    if (!s || --s->refs)
+        return;
+    rf_context *ctx = s->ctx;
+    if (s->pending) {
+        s->pending->orphan(s->pending, s);
+    } else if (s->borrowed) {
+        rf_ledger_leave(&ctx->ledger, s->device, s->cls, s->bytes);
+        if (s->buffer.release)
+            s->buffer.release(s->buffer.payload);
+    } else {
+        rf_storage_dematerialize(s);
+    }
+    rf_host_free(ctx, s, sizeof *s);
+}
+
+void rf_storage_set_class(rf_storage *s, rf_mem_class cls)
+{
+    if (s->borrowed || s->cls == cls)
+        return;
+    if (!s->pending)
+        rf_ledger_move(&s->ctx->ledger, s->device, s->cls, cls, s->bytes);
+    s->cls = (uint8_t)cls;
+}

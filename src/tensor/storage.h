@@ -1,0 +1,63 @@
+/* storage.h: counted bytes on a device.
+ *
+ * Invariant: a storage is in one of three states. Computed: pending is NULL and, on a device with
+ * bytes, data is set. Pending: an op noted in a recompute will fill it; it holds no bytes and is
+ * not in the ledger. Failed is no state: a computation that fails leaves it pending.
+ * The bytes leave the ledger the moment the last reference goes.
+ */
+#ifndef RF_TENSOR_STORAGE_H
+#define RF_TENSOR_STORAGE_H
+
+#include "tensor/context_struct.h"
+
+typedef struct rf_storage rf_storage;
+
+/* The part of a pending op that storages know. All of a context are in one list, in the order of
+ * their noting. */
+struct rf_pending {
+    rf_pending *prev, *next;
+    rf_status (*force)(rf_pending *pending);                      /* compute it now          */
+    int (*reads)(const rf_pending *pending, const rf_storage *s); /* is s one of its inputs? */
+    void (*orphan)(rf_pending *pending, const rf_storage *s);     /* an output has no user   */
+};
+
+struct rf_storage {
+    rf_context *ctx;
+    uint64_t id; /* never used again in this context */
+    uint32_t refs;
+    uint32_t version;
+    uint32_t handles; /* tensors that name it: in-place ops ask */
+    uint8_t device;
+    uint8_t cls;
+    uint8_t borrowed;
+    size_t bytes;
+    void *data;
+    rf_pending *pending;
+    rf_buffer buffer; /* if borrowed */
+};
+
+/* A storage with bytes (uninitialised). Errors are recorded; *out is NULL then. */
+rf_status rf_storage_create(rf_storage **out, rf_context *ctx, unsigned device, rf_mem_class cls,
+                            size_t bytes);
+/* One that pending will fill. */
+rf_status rf_storage_create_pending(rf_storage **out, rf_context *ctx, unsigned device,
+                                    size_t bytes, rf_pending *pending);
+rf_status rf_storage_borrow(rf_storage **out, rf_context *ctx, rf_buffer buffer);
+/* Give a pending storage its bytes; it stays pending until its op has filled them. */
+rf_status rf_storage_materialize(rf_storage *s);
+/* Take them back after a failed computation. */
+void rf_storage_dematerialize(rf_storage *s);
+/* Make sure that its value is computed. */
+rf_status rf_storage_force(rf_storage *s);
+/* The same, and compute whatever still has to read the value of now: call it before changing s. */
+rf_status rf_storage_before_write(rf_storage *s);
+
+static inline rf_storage *rf_storage_ref(rf_storage *s)
+{
+    s->refs++;
+    return s;
+}
+void rf_storage_unref(rf_storage *s);
+void rf_storage_set_class(rf_storage *s, rf_mem_class cls);
+
+#endif
