@@ -8,7 +8,7 @@ cd "${1:-$(dirname "$0")/..}"
 find src include -type f \( -name '*.[ch]' -o -name '*.def' -o -name '*.inc' \) | LC_ALL=C sort |
 xargs awk '
 BEGIN {
-    count = split("base mem dev tensor kernel op grad remat comm nn plan optim dist data+io cli", row, " ")
+    count = split("base mem dev kernel tensor op grad remat comm nn plan optim dist data+io cli", row, " ")
     for (i = 1; i <= count; i++) {
         peers = split(row[i], peer, "+")
         for (j = 1; j <= peers; j++) rank[peer[j]] = i
