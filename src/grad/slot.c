@@ -11,8 +11,8 @@ void rf_slot_keep(const rf_save *save, rf_slot *slot)
 
 rf_status rf_slot_save(rf_context *ctx, const rf_save *save, rf_slot *slot)
 {
-    if (ctx->activation)
-        return ctx->activation->save(ctx->activation, save, slot);
+    if (ctx->keeper)
+        return ctx->keeper->save(ctx->keeper, save, slot);
     rf_slot_keep(save, slot);
     return RF_OK;
 }

@@ -35,8 +35,8 @@ typedef struct rf_save {
 } rf_save;
 
 /* The region that runs now decides about slots; the first member of remat's struct. */
-struct rf_activation {
-    rf_status (*save)(rf_activation *activation, const rf_save *save, rf_slot *slot);
+struct rf_keeper {
+    rf_status (*save)(rf_keeper *keeper, const rf_save *save, rf_slot *slot);
 };
 
 rf_status rf_slot_save(rf_context *ctx, const rf_save *save, rf_slot *slot);

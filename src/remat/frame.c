@@ -132,7 +132,7 @@ static rf_region_run *frame_owner_of(rf_region_run *run, const rf_tensor *t)
 }
 
 /* Keep t for a region: by bytes, or by the outer region's number. */
-static rf_status frame_add_input(rf_frame *frame, rf_activation *outer, const rf_save *save)
+static rf_status frame_add_input(rf_frame *frame, rf_keeper *outer, const rf_save *save)
 {
     rf_status status = rf_host_grow(frame->ctx, &frame->inputs, frame->num_inputs,
                                     &frame->cap_inputs, sizeof *frame->inputs);
@@ -173,9 +173,9 @@ static rf_status frame_source(rf_region_run *run, const rf_save *save, rf_record
     return frame_add_input(frame, &run->outer->base, save);
 }
 
-rf_status rf_frame_save(rf_activation *activation, const rf_save *save, rf_slot *slot)
+rf_status rf_frame_save(rf_keeper *keeper, const rf_save *save, rf_slot *slot)
 {
-    rf_region_run *run = (rf_region_run *)activation;
+    rf_region_run *run = (rf_region_run *)keeper;
     rf_frame *frame = run->frame;
     rf_record record = {.shape = save->t->view.shape, .op = save->op, .wanted = 1};
     rf_status status = rf_host_grow(frame->ctx, &frame->records, frame->num_records,
@@ -209,7 +209,7 @@ static rf_status frame_inputs(rf_frame *frame, const rf_values *in)
         if (t && !t->storage)
             status = rf_fail(ctx, RF_E_STALE, "input %zu of a region was used up by a backward", i);
         else
-            status = frame_add_input(frame, ctx->activation, &save);
+            status = frame_add_input(frame, ctx->keeper, &save);
     }
     return status;
 }

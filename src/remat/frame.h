@@ -85,7 +85,7 @@ struct rf_replay {
 
 /* A region whose function runs: the first time (replay is NULL) or again. */
 typedef struct rf_region_run {
-    rf_activation base;
+    rf_keeper base;
     rf_frame *frame;
     rf_replay *replay;
     struct rf_region_run *outer;
@@ -94,8 +94,8 @@ typedef struct rf_region_run {
 
 rf_status rf_frame_create(rf_frame **out, rf_scope *s, const rf_region_call *call);
 void rf_frame_unref(rf_frame *frame);
-/* rf_activation.save of the first run. */
-rf_status rf_frame_save(rf_activation *activation, const rf_save *save, rf_slot *slot);
+/* rf_keeper.save of the first run. */
+rf_status rf_frame_save(rf_keeper *keeper, const rf_save *save, rf_slot *slot);
 /* The function, between its hooks. */
 rf_status rf_frame_call(rf_frame *frame, rf_scope *s, rf_pass pass, const rf_values *in,
                         rf_values *out);

@@ -5,7 +5,7 @@
 
 rf_pass rf_pass_current(const rf_scope *s)
 {
-    const rf_region_run *run = (const rf_region_run *)s->ctx->activation;
+    const rf_region_run *run = (const rf_region_run *)s->ctx->keeper;
     if (!run)
         return RF_PASS_PLAIN;
     for (; run; run = run->outer)
@@ -51,12 +51,12 @@ rf_status rf_region_run_call(rf_scope *s, const rf_region_call *call)
     uint64_t outer_region = ctx->region;
     rf_region_run run = {.base = {rf_frame_save},
                          .frame = frame,
-                         .outer = (rf_region_run *)ctx->activation,
+                         .outer = (rf_region_run *)ctx->keeper,
                          .id = ++ctx->region_clock};
-    ctx->activation = &run.base;
+    ctx->keeper = &run.base;
     ctx->region = run.id;
     status = rf_frame_call(frame, s, RF_PASS_FORWARD, call->in, call->out);
-    ctx->activation = run.outer ? &run.outer->base : NULL;
+    ctx->keeper = run.outer ? &run.outer->base : NULL;
     ctx->region = outer_region;
     region_hand_out(call->out, run.id, outer_region);
     frame->complete = 1;

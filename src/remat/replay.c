@@ -93,9 +93,9 @@ static void replay_note_mismatch(rf_replay *replay, rf_status status, size_t ind
     replay->mismatch_shape = *shape;
 }
 
-static rf_status replay_save(rf_activation *activation, const rf_save *save, rf_slot *slot)
+static rf_status replay_save(rf_keeper *keeper, const rf_save *save, rf_slot *slot)
 {
-    rf_region_run *run = (rf_region_run *)activation;
+    rf_region_run *run = (rf_region_run *)keeper;
     rf_replay *replay = run->replay;
     const rf_frame *frame = run->frame;
     size_t index = replay->reached++;
@@ -164,7 +164,7 @@ static rf_status replay_run(rf_replay *replay)
 {
     rf_frame *frame = replay->frame;
     rf_context *ctx = frame->ctx;
-    rf_activation *activation = ctx->activation;
+    rf_keeper *keeper = ctx->keeper;
     uint64_t region = ctx->region;
     int defer = ctx->defer;
     rf_rng rng = ctx->rng;
@@ -178,7 +178,7 @@ static rf_status replay_run(rf_replay *replay)
                          .replay = replay,
                          .outer = &around,
                          .id = ++ctx->region_clock};
-    ctx->activation = &run.base;
+    ctx->keeper = &run.base;
     ctx->region = run.id;
     ctx->defer = frame->early_stop;
     ctx->module = frame->module;
@@ -190,7 +190,7 @@ static rf_status replay_run(rf_replay *replay)
     rf_status status = replay_call(frame, &s, around.id);
     replay_clock(ctx, 0);
     rf_scope_end(&s);
-    ctx->activation = activation;
+    ctx->keeper = keeper;
     ctx->region = region;
     ctx->defer = defer;
     ctx->module = module;

@@ -25,9 +25,9 @@ typedef struct rf_op_tally {
 } rf_op_tally;
 
 /* What grad and remat keep in a context. */
-typedef struct rf_run rf_run;               /* a backward that is under way (grad/engine.h)   */
-typedef struct rf_activation rf_activation; /* a region whose function runs (grad/keeper.h)   */
-typedef struct rf_pending rf_pending;       /* an op that waits to be computed (op/pending.h) */
+typedef struct rf_run rf_run;         /* a backward that is under way (grad/engine.h)   */
+typedef struct rf_keeper rf_keeper;   /* a region whose function runs (grad/slot.h)     */
+typedef struct rf_pending rf_pending; /* an op that waits to be computed (op/pending.h) */
 
 struct rf_context {
     rf_allocator alloc;
@@ -51,7 +51,7 @@ struct rf_context {
     uint64_t run_clock;    /* number of the latest backward  */
     uint64_t region_clock; /* number of the latest activation */
     uint64_t region;       /* the activation that runs now; 0: none */
-    rf_activation *activation;
+    rf_keeper *keeper;
     rf_run *run;
     int defer; /* ops are noted, and computed when asked for */
     rf_pending *pending_first, *pending_last;
