@@ -141,6 +141,8 @@ RF_API const rf_error *rf_context_error(const rf_context *ctx);
 /* How many threads the context's kernels use, and the instruction set that they were chosen for. */
 RF_API size_t rf_context_threads(const rf_context *ctx);
 RF_API const char *rf_context_isa(const rf_context *ctx);
+/* Seconds that recomputing took since the context began, nested ones counted once. */
+RF_API double rf_context_recompute_seconds(const rf_context *ctx);
 
 /* The generator: counter-based (Philox 4x32-10), so its whole state is these 16 bytes. Random ops
  * take numbers from offset onward and move it; setting it replays them. */

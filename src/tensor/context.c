@@ -212,6 +212,16 @@ const char *rf_context_isa(const rf_context *ctx)
     return ctx->kernels->name;
 }
 
+const rf_kernels *rf_context_kernels(const rf_context *ctx)
+{
+    return ctx->kernels;
+}
+
+double rf_context_recompute_seconds(const rf_context *ctx)
+{
+    return ctx->recompute_seconds;
+}
+
 rf_rng rf_context_rng(const rf_context *ctx)
 {
     return ctx->rng;

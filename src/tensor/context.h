@@ -27,4 +27,7 @@ void rf_context_set_module(rf_context *ctx, const void *module, rf_path_writer w
                            const void **previous);
 void rf_log_line(rf_context *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The table that the context's kernels are taken from. */
+const struct rf_kernels *rf_context_kernels(const rf_context *ctx);
+
 #endif
