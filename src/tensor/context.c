@@ -89,6 +89,9 @@ rf_status rf_fail(rf_context *ctx, rf_status status, const char *format, ...)
     va_start(args, format);
     vsnprintf(r->message, sizeof r->message, format, args);
     va_end(args);
+    for (char *c = r->message; *c; c++) /* one line, whatever a file put into a name */
+        if ((unsigned char)*c < 0x20 || *c == 0x7F)
+            *c = '?';
     snprintf(r->op, sizeof r->op, "%s", ctx->op ? ctx->op : "");
     r->path[0] = 0;
     if (ctx->module && ctx->path_writer)
