@@ -1,5 +1,8 @@
 /* data.h: token streams and batches. Bytes of files are tokens; or files of u8, u16 or u32 tokens.
- */
+ *
+ * Files are read when a sample needs them, never mapped and never held: data of any size cost two
+ * batches of memory. They must stay as they are while a dataset is open; one that is found changed
+ * is RF_E_IO. */
 #ifndef REFRAIN_DATA_H
 #define REFRAIN_DATA_H
 
@@ -27,8 +30,10 @@ typedef struct rf_dataset_options {
         sizeof(rf_dataset_options), RF_TOKEN_U8, 0, 0, 0, 0, 0 \
     }
 
-/* Map files, and the regular files of folders in order of their names, end to end (owned). Errors
- * name the file: RF_E_IO, RF_E_FORMAT; RF_E_ARGUMENT if there is less than one sample. */
+/* Open files, and the regular files of folders in order of their names, end to end (owned). Of a
+ * folder, links, hidden files and folders inside do not count. All tokens are read once, for the
+ * vocabulary and the fingerprint. Errors name the file: RF_E_IO, RF_E_FORMAT; RF_E_ARGUMENT if a
+ * part (training, or held out and asked for) has less than one sample, context + 1 tokens. */
 RF_API RF_MUST_USE rf_status rf_dataset_open(rf_dataset **out, rf_context *ctx,
                                              const char *const *paths, size_t num,
                                              const rf_dataset_options *opts);
@@ -36,14 +41,16 @@ RF_API void rf_dataset_close(rf_dataset *data);
 
 RF_API uint64_t rf_dataset_tokens(const rf_dataset *data);   /* in the training part */
 RF_API uint64_t rf_dataset_held_out(const rf_dataset *data); /* in the held-out part */
-RF_API uint64_t rf_dataset_batches(const rf_dataset *data);  /* of one epoch         */
+RF_API uint64_t rf_dataset_batches(const rf_dataset *data);  /* of an epoch, rounded up */
 
 /* The next training batch: ids and targets (batch, context) of type i32, scoped; targets are the
  * tokens that follow. Each epoch visits every sample once in an order that is a function of seed
- * and epoch (a Feistel permutation: nothing is stored), from a random offset below context. */
+ * and epoch (a Feistel permutation: nothing is stored), from a random offset below context. A batch
+ * may end one epoch and begin the next: no sample is left out. On failure the position stays. */
 RF_API RF_MUST_USE rf_status rf_dataset_next(rf_dataset *data, rf_scope *s, rf_tensor **ids,
                                              rf_tensor **targets);
-/* Batch `index` of the held-out part, in order; RF_E_NOT_FOUND past its end. */
+/* Batch `index` of the held-out part, in order; the last one may have fewer rows. RF_E_NOT_FOUND
+ * past its end. */
 RF_API RF_MUST_USE rf_status rf_dataset_held_out_batch(rf_dataset *data, rf_scope *s,
                                                        uint64_t index, rf_tensor **ids,
                                                        rf_tensor **targets);

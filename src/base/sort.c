@@ -1,6 +1,8 @@
 /* sort.c: see sort.h. */
 #include "base/sort.h"
 
+#include <string.h>
+
 typedef struct sort_heap {
     unsigned char *items;
     size_t size;
@@ -11,10 +13,12 @@ typedef struct sort_heap {
 static void sort_swap(const sort_heap *h, size_t i, size_t j)
 {
     unsigned char *a = h->items + i * h->size, *b = h->items + j * h->size;
-    for (size_t k = 0; k < h->size; k++) {
-        unsigned char byte = a[k];
-        a[k] = b[k];
-        b[k] = byte;
+    for (size_t at = 0, step; at < h->size; at += step) {
+        unsigned char piece[64];
+        step = h->size - at < sizeof piece ? h->size - at : sizeof piece;
+        memcpy(piece, a + at, step);
+        memcpy(a + at, b + at, step);
+        memcpy(b + at, piece, step);
     }
 }
 
@@ -41,7 +45,7 @@ void rf_sort(void *items, size_t num, size_t size, rf_order order, const void *p
     for (size_t at = num / 2; at-- > 0;)
         sort_sink(&h, at, num);
     for (size_t last = num; last-- > 1;) {
-        sort_swap(&h, 0, last);
+        sort_swap(&h, 0, last); /* never an item with itself */
         sort_sink(&h, 0, last);
     }
 }
