@@ -220,6 +220,8 @@ static rf_status node_rule(rf_run *run, rf_node *node, rf_scope *s, grad_call *c
     for (uint32_t i = 0; i < node->num_in; i++)
         if (node->edges[i].node && node->edges[i].node->needed)
             call->grad.wanted |= 1u << i;
+    if (!call->grad.wanted) /* a chosen input, and nothing beyond it */
+        return RF_OK;
     if (!run->create_graph || !(op->traits & RF_OP_FIRST_ORDER))
         return op->backward(&call->grad);
     if (op->backward_composed)
