@@ -15,6 +15,7 @@ endfunction()
 
 set(avx2 -mavx2 -mfma -mf16c)
 set(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl ${avx2} -mprefer-vector-width=512)
+# Without the file the library computes by its reference kernels.
 if(NOT EXISTS ${PROJECT_SOURCE_DIR}/src/kernel/vector.c)
     return()
 endif()
