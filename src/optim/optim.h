@@ -1,0 +1,61 @@
+/* optim.h: the inside of optimisers. An optimiser is a list of parameters, collected once, and a
+ * rule that moves one of them; rules know nothing of lists, groups, devices or threads. */
+#ifndef RF_OPTIM_OPTIM_H
+#define RF_OPTIM_OPTIM_H
+
+#include "kernel/kernel.h"
+#include "tensor/context.h"
+
+#include <refrain/ops.h>
+#include <refrain/optim.h>
+
+enum { RF_OPTIM_MOMENTS = 2 };
+
+/* One parameter, with the figures that its group gives it. */
+typedef struct rf_optim_item {
+    char *path;
+    rf_tensor *param; /* held */
+    rf_tensor *moments[RF_OPTIM_MOMENTS];
+    double lr_scale;
+    double weight_decay;
+} rf_optim_item;
+
+/* What a rule is given: contiguous views of one type, and how often this parameter was moved,
+ * this time included. */
+typedef struct rf_optim_move {
+    rf_exec exec;
+    const rf_kernels *kernels;
+    const rf_optim_item *item;
+    double lr;
+    uint64_t count;
+    rf_view param, grad;
+    rf_view moments[RF_OPTIM_MOMENTS];
+} rf_optim_move;
+
+typedef struct rf_optim_rule {
+    const char *name;
+    const char *moments[RF_OPTIM_MOMENTS]; /* names of the state tensors; NULL: none */
+    rf_status (*move)(const void *settings, const rf_optim_move *move);
+} rf_optim_rule;
+
+/* What all rules have in common; settings are the rule's own and are copied. */
+typedef struct rf_optim_common {
+    double lr;
+    double weight_decay;
+    const rf_param_group *groups;
+    size_t num_groups;
+    const void *settings;
+    size_t settings_bytes;
+} rf_optim_common;
+
+enum { RF_OPTIM_SETTINGS = 64 }; /* bytes, at most */
+
+rf_status rf_optim_create(rf_optim **out, rf_module *m, const rf_optim_rule *rule,
+                          const rf_optim_common *common);
+
+/* A finite number that is not negative. */
+int rf_optim_figure_ok(double figure);
+/* The view of a tensor; data is NULL where there are no bytes. */
+rf_view rf_optim_view(rf_tensor *t);
+
+#endif
