@@ -34,7 +34,7 @@ typedef struct rf_view {
 typedef struct rf_op_class rf_op_class;
 
 /* One call of an op. infer reads in[].shape and fills out[].shape (strides are row-major unless a
- * view op sets strides and offset). forward finds data everywhere. */
+ * view op sets strides and offset); it may lower num_out. forward finds data everywhere. */
 typedef struct rf_op_call {
     rf_context *ctx;
     const rf_op_class *op;
@@ -87,7 +87,8 @@ typedef enum rf_op_traits {
     RF_OP_RANDOM = 4,      /* takes numbers from the generator: see random_blocks             */
     RF_OP_FIRST_ORDER = 8, /* backward cannot be recorded: see backward_composed              */
     RF_OP_NO_GRAD = 16,    /* has no gradient: results never require one                      */
-    RF_OP_EFFECT = 32      /* does something besides its result                               */
+    RF_OP_EFFECT = 32,     /* does something besides its result */
+    RF_OP_STRIDED = 64     /* infer sets the strides of the outputs, which have no gaps */
 } rf_op_traits;
 
 /* One input of a sample call. */

@@ -183,7 +183,7 @@ rf_status rf_op_run(rf_scope *s, const rf_op_class *op, const rf_values *in, con
            attrs_size < RF_MAX_ATTRS ? RF_MAX_ATTRS - attrs_size : 0);
     if (!status)
         status = record_run(&r, in->num);
-    for (size_t j = 0; j < out->num && !status && j < op->num_out; j++)
+    for (size_t j = 0; j < out->num && !status && j < op->num_out && j < r.c.call.num_out; j++)
         out->v[j] = r.out[j];
     ctx->op = outer;
     if (status)

@@ -100,7 +100,7 @@ rf_status rf_op_prepare(rf_call *c, rf_context *ctx, const rf_op_class *op, rf_t
         c->out[j].shape.device = num_in && in[0] ? c->in[0].shape.device : RF_DEVICE_CPU;
     }
     status = op->infer(&c->call);
-    if (!status && !(op->traits & RF_OP_VIEW))
+    if (!status && !(op->traits & (RF_OP_VIEW | RF_OP_STRIDED)))
         for (size_t j = 0; j < c->call.num_out; j++)
             rf_view_set_contiguous(&c->out[j]);
     c->random_blocks = !status && op->random_blocks ? op->random_blocks(&c->call) : 0;
@@ -232,7 +232,8 @@ rf_status rf_op_execute(rf_call *c, rf_scope *s, rf_tensor *const *in, rf_tensor
         status = execute_inplace(c, in, out);
     } else {
         if (traits & RF_OP_VIEW) {
-            storages[0] = rf_storage_ref(in[0]->storage);
+            for (size_t j = 0; j < c->call.num_out; j++)
+                storages[j] = rf_storage_ref(in[0]->storage);
             status = RF_OK;
         } else if (ctx->defer && !(traits & RF_OP_EFFECT)) {
             status = rf_pending_note(c, in, storages);
@@ -241,8 +242,8 @@ rf_status rf_op_execute(rf_call *c, rf_scope *s, rf_tensor *const *in, rf_tensor
         }
         if (!status)
             status = execute_handles(c, s, storages, out);
-        if (!status && (traits & RF_OP_VIEW))
-            out[0]->is_view = 1;
+        for (size_t j = 0; j < c->call.num_out && !status && traits & RF_OP_VIEW; j++)
+            out[j]->is_view = 1;
     }
     if (!status)
         ctx->rng.offset += c->random_blocks;

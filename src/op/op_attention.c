@@ -24,6 +24,18 @@ static rf_status attention_check(rf_op_call *call, size_t first)
     return status;
 }
 
+/* Row-major, in the order of memory that like has: (B, H, T, D) or, as views of (B, T, H, D) are,
+ * with H inside of T. Then merging the heads again moves nothing. */
+static void attention_strides(rf_view *out, const rf_view *like)
+{
+    const int64_t *d = out->shape.dims;
+    rf_view_set_contiguous(out);
+    if (like->strides[1] >= like->strides[2] || d[1] <= 1 || d[2] <= 1)
+        return;
+    out->strides[1] = d[3];
+    out->strides[2] = d[1] * d[3];
+}
+
 static rf_status attention_infer(rf_op_call *call)
 {
     rf_status status = attention_check(call, 0);
@@ -31,6 +43,10 @@ static rf_status attention_infer(rf_op_call *call)
     call->out[1].shape = call->in[0].shape;
     call->out[1].shape.rank = 3;
     call->out[1].shape.dtype = call->in[0].shape.dtype == RF_F64 ? RF_F64 : RF_F32;
+    if (!status) {
+        attention_strides(&call->out[0], &call->in[0]);
+        rf_view_set_contiguous(&call->out[1]);
+    }
     return status;
 }
 
@@ -53,13 +69,19 @@ static rf_op_reads attention_reads(const rf_op_call *call, uint32_t wanted)
     return (rf_op_reads){wanted ? 7u : 0, wanted ? 3u : 0};
 }
 
+/* Any strides, but elements of a row side by side. */
+static rf_tensor *attention_rows(rf_scope *s, rf_tensor *x)
+{
+    return x && x->view.shape.rank == 4 && x->view.strides[3] == 1 ? x : rf_contiguous(s, x);
+}
+
 static rf_status attention_backward(rf_op_grad *grad)
 {
     rf_scope *s = grad->scope;
     rf_tensor *out[3] = {NULL, NULL, NULL};
-    rf_tensor *in[6] = {rf_contiguous(s, grad->grad_out[0]), rf_op_saved_input(grad, 0),
-                        rf_op_saved_input(grad, 1),          rf_op_saved_input(grad, 2),
-                        rf_op_saved_output(grad, 0),         rf_op_saved_output(grad, 1)};
+    rf_tensor *in[6] = {attention_rows(s, grad->grad_out[0]), rf_op_saved_input(grad, 0),
+                        rf_op_saved_input(grad, 1),           rf_op_saved_input(grad, 2),
+                        rf_op_saved_output(grad, 0),          rf_op_saved_output(grad, 1)};
     if (s->status)
         return s->status;
     rf_values from = {in, 6}, to = {out, 3};
@@ -128,7 +150,7 @@ const rf_op_class rf_op_causal_attention = {
     .size = sizeof(rf_op_class),
     .name = "causal_attention",
     .doc = "softmax(q k^T scale, keys up to the query's own) v",
-    .traits = RF_OP_FIRST_ORDER,
+    .traits = RF_OP_FIRST_ORDER | RF_OP_STRIDED,
     .num_out = 1,
     .num_aux = 1,
     .infer = attention_infer,
@@ -148,6 +170,8 @@ static rf_status attention_grad_infer(rf_op_call *call)
         call->out[j].shape = call->in[1].shape;
     if (!status && !rf_shape_equal(&call->in[0].shape, &call->in[1].shape))
         status = rf_op_fail(call, RF_E_SHAPE, "g and q differ in shape");
+    for (size_t j = 0; j < 3 && !status; j++)
+        attention_strides(&call->out[j], &call->in[1 + j]);
     return status;
 }
 
@@ -179,18 +203,13 @@ const rf_op_class rf_op_causal_attention_grad = {
     .size = sizeof(rf_op_class),
     .name = "causal_attention_grad",
     .doc = "dq, dk, dv of causal attention",
+    .traits = RF_OP_STRIDED,
     .num_out = 3,
     .infer = attention_grad_infer,
     .forward = attention_grad_forward,
     .workspace = attention_grad_workspace,
     .cost = attention_grad_cost,
 };
-
-/* Any strides, but elements of a row side by side. */
-static rf_tensor *attention_rows(rf_scope *s, rf_tensor *x)
-{
-    return x && x->view.shape.rank == 4 && x->view.strides[3] == 1 ? x : rf_contiguous(s, x);
-}
 
 rf_tensor *rf_causal_attention(rf_scope *s, rf_tensor *q, rf_tensor *k, rf_tensor *v, double scale)
 {

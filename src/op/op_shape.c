@@ -36,21 +36,54 @@ static void dims_set_shape(const dims_attrs *a, rf_view *out)
 
 /* ---- reshape ---- */
 
+/* Fill strides so that the elements of x look like to->shape without moving; 0 if they cannot. Axes
+ * are matched in groups with equally many elements; within a group every axis of x must follow on
+ * the next. Counts are equal. */
+static int reshape_strides(const rf_view *x, rf_view *to)
+{
+    unsigned old[RF_MAX_RANK], num = 0, i = 0, j = 0;
+    for (unsigned k = 0; k < x->shape.rank; k++)
+        if (x->shape.dims[k] != 1)
+            old[num++] = k;
+    rf_view_set_contiguous(to);
+    if (rf_view_contiguous(x))
+        return 1;
+    while (i < num) {
+        unsigned group = i, first = j;
+        int64_t have = x->shape.dims[old[i++]], want = to->shape.dims[j++];
+        while (have != want) {
+            if (have < want)
+                have *= x->shape.dims[old[i++]];
+            else
+                want *= to->shape.dims[j++];
+        }
+        for (unsigned k = group; k + 1 < i; k++)
+            if (x->strides[old[k]] != x->strides[old[k + 1]] * x->shape.dims[old[k + 1]])
+                return 0;
+        int64_t stride = x->strides[old[i - 1]];
+        for (unsigned k = j; k-- > first;) {
+            to->strides[k] = stride;
+            stride *= to->shape.dims[k];
+        }
+    }
+    return 1;
+}
+
 static rf_status reshape_infer(rf_op_call *call)
 {
     const dims_attrs *a = call->attrs;
     rf_view *out = &call->out[0];
     char was[128], is[128];
-    int64_t offset = call->in[0].offset;
-    *out = call->in[0];
+    out->shape = call->in[0].shape;
     dims_set_shape(a, out);
     if (rf_shape_count(&out->shape) != rf_shape_count(&call->in[0].shape))
         return rf_fail(call->ctx, RF_E_SHAPE, "reshape: %s has another number of elements than %s",
                        rf_shape_text(&call->in[0].shape, was, sizeof was),
                        rf_shape_text(&out->shape, is, sizeof is));
-    rf_view_set_contiguous(out);
-    out->offset = offset;
-    return rf_infer_need_contiguous(call, 0);
+    if (!reshape_strides(&call->in[0], out))
+        return rf_op_fail(call, RF_E_SHAPE, "the elements would have to move");
+    out->offset = call->in[0].offset;
+    return RF_OK;
 }
 
 static rf_status reshape_backward(rf_op_grad *grad)
@@ -95,11 +128,15 @@ static void reshape_complete(dims_attrs *a, int64_t count)
 rf_tensor *rf_reshape(rf_scope *s, rf_tensor *x, size_t rank, const int64_t *dims)
 {
     dims_attrs a;
+    rf_view to = {0};
     if (!dims_copy(s, &a, rank, dims, "reshape"))
         return NULL;
-    x = rf_contiguous(s, x);
-    if (x)
+    if (x) {
         reshape_complete(&a, rf_tensor_count(x));
+        dims_set_shape(&a, &to);
+        if (rf_shape_count(&to.shape) == rf_tensor_count(x) && !reshape_strides(&x->view, &to))
+            x = rf_clone(s, x);
+    }
     return rf_expr(s, &rf_op_reshape, &x, 1, &a, sizeof a);
 }
 

@@ -118,22 +118,6 @@ rf_tensor *rf_slice(rf_scope *s, rf_tensor *x, int axis, int64_t start, int64_t 
     return rf_expr(s, &rf_op_slice, &x, 1, &a, sizeof a);
 }
 
-rf_status rf_split(rf_scope *s, rf_tensor *x, int axis, rf_values *parts)
-{
-    axis = rf_expr_axis(s, x, axis, "split");
-    if (axis < 0)
-        return s->status;
-    int64_t size = x->view.shape.dims[axis], num = (int64_t)parts->num;
-    if (!num || size % num) {
-        rf_fail(s->ctx, RF_E_SHAPE, "split: an axis of %lld does not make %lld equal parts",
-                (long long)size, (long long)num);
-        return rf_scope_fail(s, RF_E_SHAPE, NULL);
-    }
-    for (int64_t i = 0; i < num; i++)
-        parts->v[i] = rf_slice(s, x, axis, i * (size / num), (i + 1) * (size / num));
-    return s->status;
-}
-
 /* ---- concat ---- */
 
 static rf_status concat_infer(rf_op_call *call)
@@ -221,4 +205,78 @@ rf_tensor *rf_concat(rf_scope *s, const rf_values *xs, int axis)
     rf_values first = {xs->v, xs->num / 2}, rest = {xs->v + first.num, xs->num - first.num};
     rf_tensor *halves[2] = {rf_concat(s, &first, axis), rf_concat(s, &rest, axis)};
     return rf_expr(s, &rf_op_concat, halves, 2, &a, sizeof a);
+}
+
+/* ---- split ---- */
+
+typedef struct split_attrs {
+    int64_t axis, parts;
+} split_attrs;
+
+static rf_status split_infer(rf_op_call *call)
+{
+    const split_attrs *a = call->attrs;
+    int64_t size = call->in[0].shape.dims[a->axis] / a->parts;
+    call->num_out = (size_t)a->parts;
+    for (int64_t j = 0; j < a->parts; j++) {
+        rf_view *out = &call->out[j];
+        *out = call->in[0];
+        out->shape.dims[a->axis] = size;
+        out->offset += j * size * out->strides[a->axis];
+    }
+    return RF_OK;
+}
+
+static rf_status split_backward(rf_op_grad *grad)
+{
+    const split_attrs *a = grad->attrs;
+    rf_scope *s = grad->scope;
+    rf_tensor *parts[RF_MAX_OUTPUTS];
+    rf_values xs = {parts, grad->num_out};
+    for (size_t j = 0; j < grad->num_out; j++) {
+        const rf_shape *shape = &grad->out_shape[j];
+        parts[j] = grad->grad_out[j]
+                       ? grad->grad_out[j]
+                       : rf_zeros(s, (rf_dtype)shape->dtype, shape->rank, shape->dims);
+    }
+    grad->grad_in[0] = rf_concat(s, &xs, (int)a->axis);
+    return s->status;
+}
+
+static int split_sample(size_t index, rf_op_sample *out)
+{
+    *(split_attrs *)(void *)out->attrs = (split_attrs){(int64_t)index, index ? 4 : 3};
+    return index < 2 && rf_sample_unary(1, out);
+}
+
+const rf_op_class rf_op_split = {
+    .size = sizeof(rf_op_class),
+    .name = "split",
+    .doc = "equal parts of an axis",
+    .traits = RF_OP_VIEW,
+    .num_out = RF_MAX_OUTPUTS,
+    .infer = split_infer,
+    .reads = rf_reads_none,
+    .backward = split_backward,
+    .sample = split_sample,
+};
+
+rf_status rf_split(rf_scope *s, rf_tensor *x, int axis, rf_values *parts)
+{
+    axis = rf_expr_axis(s, x, axis, "split");
+    if (axis < 0)
+        return s->status;
+    int64_t size = x->view.shape.dims[axis], num = (int64_t)parts->num;
+    if (!num || size % num) {
+        rf_fail(s->ctx, RF_E_SHAPE, "split: an axis of %lld does not make %lld equal parts",
+                (long long)size, (long long)num);
+        return rf_scope_fail(s, RF_E_SHAPE, NULL);
+    }
+    if (num <= RF_MAX_OUTPUTS) {
+        split_attrs a = {axis, num};
+        return rf_op_run(s, &rf_op_split, &(rf_values){&x, 1}, &a, sizeof a, parts);
+    }
+    for (int64_t i = 0; i < num; i++)
+        parts->v[i] = rf_slice(s, x, axis, i * (size / num), (i + 1) * (size / num));
+    return s->status;
 }

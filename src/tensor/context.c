@@ -184,6 +184,23 @@ rf_status rf_context_create(rf_context **out, const rf_context_options *opts)
     return RF_OK;
 }
 
+static void context_free_retired(rf_context *ctx)
+{
+    while (ctx->retired) {
+        rf_retired *block = ctx->retired;
+        ctx->retired = block->next;
+        rf_host_free(ctx, block, block->bytes);
+    }
+}
+
+void rf_context_retire(rf_context *ctx, rf_retired *block, size_t bytes)
+{
+    *block = (rf_retired){ctx->retired, bytes};
+    ctx->retired = block;
+    if (!ctx->live_nodes)
+        context_free_retired(ctx);
+}
+
 static void context_report_leftovers(rf_context *ctx)
 {
     if (ctx->live_handles)
@@ -199,6 +216,7 @@ void rf_context_destroy(rf_context *ctx)
     if (!ctx)
         return;
     context_report_leftovers(ctx);
+    context_free_retired(ctx);
     rf_host_free(ctx, ctx->ops, ctx->cap_ops * sizeof *ctx->ops);
     rf_slab_end(&ctx->slab);
     rf_allocator alloc = ctx->alloc;

@@ -25,6 +25,13 @@ rf_status rf_fail(rf_context *ctx, rf_status status, const char *format, ...)
 typedef void (*rf_path_writer)(const void *module, char *buffer, size_t bytes);
 void rf_context_set_module(rf_context *ctx, const void *module, rf_path_writer writer,
                            const void **previous);
+/* A block that graph nodes may still point at (a module's shell): freed when no node is left, at the
+ * latest with the context. The first member of the block. */
+typedef struct rf_retired {
+    struct rf_retired *next;
+    size_t bytes;
+} rf_retired;
+void rf_context_retire(rf_context *ctx, rf_retired *block, size_t bytes);
 void rf_log_line(rf_context *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The table that the context's kernels are taken from. */

@@ -59,6 +59,7 @@ struct rf_context {
     int pending_burying;
     void *graveyard; /* graph nodes that wait to be ended, so that no chain of them recurses */
     int burying;
+    rf_retired *retired;
     uint64_t live_nodes; /* graph nodes alive */
     uint64_t live_handles;
     double recompute_seconds;

@@ -1,0 +1,108 @@
+/* call.c: calling a module: a scope of its own, pre-hooks, forward, post-hooks, and its outputs
+ * kept for the caller. Every way out closes the scope and gives the running module back. */
+#include "nn/module.h"
+#include "tensor/scope.h"
+
+#include <string.h>
+
+static void call_write_path(const void *module, char *buffer, size_t bytes)
+{
+    rf_module_path(module, buffer, bytes);
+}
+
+rf_status rf_module_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
+{
+    const void *outer;
+    rf_context_set_module(m->ctx, m, call_write_path, &outer);
+    rf_status status = m->cls->forward(m, s, in, out);
+    rf_context_set_module(m->ctx, outer, call_write_path, NULL);
+    return status ? status : rf_scope_status(s);
+}
+
+static rf_status call_pre_hooks(rf_module *m, rf_scope *s, rf_values *in)
+{
+    rf_status status = RF_OK;
+    for (size_t i = 0; i < m->num_hooks && !status; i++)
+        if (m->hooks[i].hook.pre)
+            status = m->hooks[i].hook.pre(m->hooks[i].hook.payload, m, s, in);
+    return status ? status : rf_scope_status(s);
+}
+
+/* They run after a failure too, and cannot make it good. */
+static rf_status call_post_hooks(rf_module *m, rf_scope *s, rf_values *out, rf_status status)
+{
+    for (size_t i = 0; i < m->num_hooks; i++) {
+        if (!m->hooks[i].hook.post)
+            continue;
+        rf_status said = m->hooks[i].hook.post(m->hooks[i].hook.payload, m, s, out, status);
+        status = status ? status : said;
+    }
+    return status ? status : rf_scope_status(s);
+}
+
+static rf_status call_inside(rf_module *m, rf_scope *s, rf_values *in, rf_values *out)
+{
+    rf_status status = call_pre_hooks(m, s, in);
+    if (!status)
+        status = m->run ? m->run(m, s, in, out) : rf_module_forward(m, s, in, out);
+    status = call_post_hooks(m, s, out, status);
+    for (size_t i = 0; i < out->num && !status; i++)
+        out->v[i] = rf_keep(s, out->v[i]);
+    return status;
+}
+
+/* in copied, so that hooks may replace entries. */
+static rf_status call_with_copy(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
+{
+    rf_tensor *few[8];
+    rf_tensor **v = few;
+    size_t bytes = in->num * sizeof *v;
+    if (in->num > sizeof few / sizeof few[0] && !(v = rf_host_alloc(m->ctx, bytes)))
+        return rf_context_error(m->ctx)->code;
+    if (in->num)
+        memcpy(v, in->v, bytes);
+    rf_values copy = {v, in->num};
+    rf_status status = call_inside(m, s, &copy, out);
+    if (v != few)
+        rf_host_free(m->ctx, v, bytes);
+    return status;
+}
+
+rf_status rf_module_call(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
+{
+    rf_scope inner;
+    const void *outer;
+    for (size_t i = 0; i < out->num; i++)
+        out->v[i] = NULL;
+    if (rf_scope_status(s))
+        return rf_scope_status(s);
+    rf_context_set_module(m->ctx, m, call_write_path, &outer);
+    rf_scope_begin(&inner, m->ctx, s);
+    rf_status status = call_with_copy(m, &inner, in, out);
+    if (status)
+        for (size_t i = 0; i < out->num; i++)
+            out->v[i] = NULL;
+    rf_scope_end(&inner);
+    rf_context_set_module(m->ctx, outer, call_write_path, NULL);
+    if (status)
+        rf_scope_fail(s, status, NULL);
+    return status;
+}
+
+rf_tensor *rf_module_call1(rf_module *m, rf_scope *s, rf_tensor *x)
+{
+    rf_tensor *y = NULL;
+    rf_values in = {&x, 1}, out = {&y, 1};
+    if (rf_scope_status(s))
+        return NULL;
+    if (!x || !m) {
+        rf_scope_fail(s, RF_E_ARGUMENT,
+                      m ? "a module was called without a tensor" : "there is no module to call");
+        return NULL;
+    }
+    if (rf_module_call(m, s, &in, &out))
+        return NULL;
+    if (!y)
+        rf_scope_fail(s, RF_E_ARGUMENT, "a module gave no result");
+    return y;
+}

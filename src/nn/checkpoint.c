@@ -1,0 +1,276 @@
+/* checkpoint.c: rf_checkpoint on modules.
+ *
+ * The region is the class's forward alone, inside of the module's own hooks: so a pre-hook never
+ * runs twice, and the order in which hooks and rf_checkpoint were added makes no difference. A
+ * region refers to its module and to the settings it was made with; both outlive it: the module as
+ * a dead shell if need be, the settings by a count.
+ */
+#include "nn/sequential.h"
+#include "remat/region.h"
+
+#include <string.h>
+
+/* Settings of one application, shared by its regions. */
+typedef struct settings {
+    rf_context *ctx;
+    uint32_t refs;
+    size_t segments; /* of a sequential container; 0: the whole module is one region */
+    rf_checkpoint_options opts;
+} settings;
+
+static void settings_unref(settings *set)
+{
+    if (--set->refs)
+        return;
+    union {
+        const char *in;
+        char *out;
+    } label = {.in = set->opts.label};
+    if (set->opts.hooks.destroy)
+        set->opts.hooks.destroy(set->opts.hooks.payload);
+    rf_host_free_text(set->ctx, label.out);
+    rf_host_free(set->ctx, set, sizeof *set);
+}
+
+/* What a region's function needs to run again. */
+typedef struct region_payload {
+    rf_context *ctx;
+    rf_module *m;  /* referenced */
+    settings *set; /* referenced */
+    uint64_t stamp;
+    size_t range[2]; /* children of a sequential container; {0, 0}: the whole forward */
+} region_payload;
+
+static void payload_destroy(void *payload)
+{
+    region_payload *p = payload;
+    rf_module_unref(p->m);
+    settings_unref(p->set);
+    rf_host_free(p->ctx, p, sizeof *p);
+}
+
+static rf_status payload_call(void *payload, rf_scope *s, const rf_values *in, rf_values *out)
+{
+    const region_payload *p = payload;
+    if (p->m->dead)
+        return rf_fail(p->ctx, RF_E_STALE,
+                       "a module was destroyed before the backward of its "
+                       "region");
+    if (p->m->stamp != p->stamp)
+        return rf_fail(p->ctx, RF_E_MUTATED,
+                       "%s: training or hooks changed between the forward and the backward",
+                       p->m->cls->name);
+    if (!p->range[1])
+        return rf_module_forward(p->m, s, in, out);
+    out->v[0] = rf_sequential_range(p->m, s, in->v[0], p->range);
+    return rf_scope_status(s);
+}
+
+/* Options' hooks, told with the settings' payload; the settings own it. */
+static rf_status region_of(rf_module *m, rf_scope *s, settings *set, const size_t range[2],
+                           const rf_values *in, rf_values *out)
+{
+    region_payload *p = rf_host_alloc(m->ctx, sizeof *p);
+    if (!p)
+        return rf_context_error(m->ctx)->code;
+    *p = (region_payload){m->ctx, m, set, m->stamp, {range[0], range[1]}};
+    m->refs++;
+    set->refs++;
+    rf_region_call call = {.fn = {payload_call, p, payload_destroy},
+                           .hooks = set->opts.hooks,
+                           .opts = &set->opts,
+                           .in = in,
+                           .out = out};
+    call.hooks.destroy = NULL;
+    return rf_region_run_call(s, &call);
+}
+
+/* The module's run function while checkpointed. */
+static rf_status checkpoint_run(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
+{
+    static const size_t whole[2] = {0, 0};
+    settings *set = rf_api_state(&rf_checkpoint_api, m);
+    return region_of(m, s, set, whole, in, out);
+}
+
+/* ---- the API ---- */
+
+static rf_status checkpoint_apply(void *state, rf_module *const *modules, size_t num,
+                                  const void *opts)
+{
+    (void)state;
+    (void)opts;
+    for (size_t i = 0; i < num; i++) {
+        modules[i]->run = checkpoint_run;
+        rf_module_changed(modules[i]);
+    }
+    return RF_OK;
+}
+
+static void checkpoint_remove(void *state, rf_module *const *modules, size_t num)
+{
+    (void)state;
+    for (size_t i = 0; i < num; i++)
+        modules[i]->run = NULL;
+}
+
+static rf_status settings_make(settings **out, rf_context *ctx, const rf_checkpoint_options *opts)
+{
+    settings *set = rf_host_alloc(ctx, sizeof *set);
+    char *label = NULL;
+    *out = NULL;
+    if (set && opts && opts->label && !(label = rf_host_copy_text(ctx, opts->label))) {
+        rf_host_free(ctx, set, sizeof *set);
+        set = NULL;
+    }
+    if (!set)
+        return rf_context_error(ctx)->code;
+    set->ctx = ctx;
+    set->refs = 1;
+    if (opts)
+        set->opts = *opts;
+    set->opts.size = sizeof set->opts;
+    set->opts.label = label;
+    *out = set;
+    return RF_OK;
+}
+
+/* Deep copies have settings of their own. The hooks' payload cannot be shared if it has an end. */
+static rf_status checkpoint_copy(void *state, rf_context *ctx, void **state_out)
+{
+    const settings *set = state;
+    settings *copy = NULL;
+    if (set->opts.hooks.destroy)
+        return rf_fail(ctx, RF_E_UNSUPPORTED,
+                       "a checkpoint whose hooks own their payload cannot be copied");
+    rf_status status = settings_make(&copy, ctx, &set->opts);
+    if (!status)
+        copy->segments = set->segments;
+    *state_out = copy;
+    return status;
+}
+
+static void checkpoint_destroy(void *state)
+{
+    if (state)
+        settings_unref(state);
+}
+
+const rf_api rf_checkpoint_api = {.size = sizeof(rf_api),
+                                  .name = "checkpoint",
+                                  .apply = checkpoint_apply,
+                                  .remove = checkpoint_remove,
+                                  .copy = checkpoint_copy,
+                                  .destroy = checkpoint_destroy};
+
+static rf_status checkpoint_options(rf_module *m, const rf_checkpoint_options *opts)
+{
+    if (opts && opts->size != sizeof *opts)
+        return rf_fail(m->ctx, RF_E_ARGUMENT, "checkpoint: options of another size");
+    if (opts && (unsigned)opts->verify > RF_VERIFY_NONE)
+        return rf_fail(m->ctx, RF_E_ARGUMENT,
+                       "checkpoint: verify must be RF_VERIFY_DEFAULT, _SHAPES or _NONE");
+    return RF_OK;
+}
+
+/* On failure the options' hooks are ended too: they were taken over. */
+static rf_status checkpoint_with(const rf_api *api, rf_module *m, size_t segments,
+                                 const rf_checkpoint_options *opts)
+{
+    settings *set = NULL;
+    rf_status status = checkpoint_options(m, opts);
+    if (!status)
+        status = settings_make(&set, m->ctx, opts);
+    if (status) {
+        if (opts && opts->hooks.destroy)
+            opts->hooks.destroy(opts->hooks.payload);
+        return status;
+    }
+    set->segments = segments;
+    return rf_api_apply(api, &m, 1, set, NULL);
+}
+
+rf_status rf_checkpoint(rf_module *m, const rf_checkpoint_options *opts)
+{
+    return checkpoint_with(&rf_checkpoint_api, m, 0, opts);
+}
+
+rf_status rf_checkpoint_clear(rf_module *m)
+{
+    return rf_api_remove(&rf_checkpoint_api, m);
+}
+
+int rf_checkpoint_applied(const rf_module *m)
+{
+    return rf_api_state(&rf_checkpoint_api, m) != NULL;
+}
+
+/* ---- sequential containers in segments ---- */
+
+static rf_status segments_run(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out);
+static rf_status segments_apply(void *state, rf_module *const *modules, size_t num,
+                                const void *opts);
+
+static const rf_api *const segments_conflicts[] = {&rf_checkpoint_api, NULL};
+
+static const rf_api segments_api = {.size = sizeof(rf_api),
+                                    .name = "checkpoint_sequential",
+                                    .apply = segments_apply,
+                                    .remove = checkpoint_remove,
+                                    .copy = checkpoint_copy,
+                                    .destroy = checkpoint_destroy,
+                                    .conflicts = segments_conflicts};
+
+static rf_status segments_apply(void *state, rf_module *const *modules, size_t num,
+                                const void *opts)
+{
+    (void)state;
+    (void)num;
+    (void)opts;
+    modules[0]->run = segments_run;
+    return RF_OK;
+}
+
+/* All segments but the last are regions of floor(n / segments) children; the last is plain and
+ * takes the rest. */
+static rf_status segments_run(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
+{
+    settings *set = rf_api_state(&segments_api, m);
+    size_t n = m->num_children, length = n / set->segments, at = 0;
+    rf_tensor *x = in->v[0], *y = NULL;
+    rf_values from = {&x, 1}, to = {&y, 1};
+    rf_status status = RF_OK;
+    for (size_t i = 0; i + 1 < set->segments && !status; i++, at += length) {
+        y = NULL;
+        status = region_of(m, s, set, (size_t[]){at, at + length}, &from, &to);
+        if (x != in->v[0])
+            rf_release(s, x);
+        x = y;
+    }
+    if (status)
+        return status;
+    out->v[0] = rf_sequential_range(m, s, x, (size_t[]){at, n});
+    return rf_scope_status(s);
+}
+
+rf_status rf_checkpoint_sequential(rf_module *m, size_t segments, const rf_checkpoint_options *opts)
+{
+    rf_status status = RF_OK;
+    if (!rf_sequential_is(m))
+        status = rf_fail(m->ctx, RF_E_ARGUMENT, "%s is no sequential container", m->cls->name);
+    else if (!segments || segments > m->num_children)
+        status = rf_fail(m->ctx, RF_E_ARGUMENT,
+                         "checkpoint_sequential: %zu segments of %zu children: from 1 to as many "
+                         "as there are",
+                         segments, m->num_children);
+    if (!status)
+        return checkpoint_with(&segments_api, m, segments, opts);
+    if (opts && opts->hooks.destroy)
+        opts->hooks.destroy(opts->hooks.payload);
+    return status;
+}
+
+rf_status rf_checkpoint_sequential_clear(rf_module *m)
+{
+    return rf_api_remove(&segments_api, m);
+}

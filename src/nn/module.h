@@ -1,0 +1,80 @@
+/* module.h: the inside of modules.
+ *
+ * Invariants: a module owns its children and holds its parameters and buffers; a name is unique
+ * among a module's children, parameters and buffers of each kind; `stamp` rises whenever the train
+ * flag or a hook of the module, or of anything below it, changes, so that one comparison tells
+ * whether a recompute would run what the forward ran. A module outlives its destruction while
+ * regions refer to it (refs), but is dead then.
+ */
+#ifndef RF_NN_MODULE_H
+#define RF_NN_MODULE_H
+
+#include "tensor/context.h"
+
+#include <refrain/module.h>
+
+typedef struct rf_named {
+    char *name;
+    rf_tensor *t; /* held */
+} rf_named;
+
+typedef struct rf_named_list {
+    rf_named *v;
+    size_t num, capacity;
+} rf_named_list;
+
+typedef struct rf_hook_entry {
+    uint64_t id;
+    rf_module_hook hook;
+} rf_hook_entry;
+
+/* One application of an API, shared by the modules of its call. */
+typedef struct rf_api_group {
+    const rf_api *api;
+    void *state;
+    rf_context *ctx;
+    rf_module **modules; /* those still alive */
+    size_t num, capacity;
+} rf_api_group;
+
+struct rf_module {
+    rf_retired retired;
+    rf_context *ctx;
+    const rf_module_class *cls;
+    void *self;
+    rf_module *parent;
+    char *name;   /* NULL at the root */
+    size_t index; /* among the parent's children */
+    uint32_t refs;
+    int dead;
+    int training;
+    uint64_t stamp;
+    uint64_t next_hook;
+
+    rf_module **children;
+    size_t num_children, cap_children;
+    rf_named_list params, buffers;
+    rf_hook_entry *hooks;
+    size_t num_hooks, cap_hooks;
+    rf_api_group **groups; /* in order of applying */
+    size_t num_groups, cap_groups;
+
+    /* Set by checkpoint.c: how forward is run. NULL: the class's forward, as it is. */
+    rf_status (*run)(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out);
+};
+
+void rf_module_unref(rf_module *m);
+/* Raise the stamps of m and all around it. */
+void rf_module_changed(rf_module *m);
+/* The module after m in a walk of root's tree, parents first; NULL at the end. */
+rf_module *rf_module_next(const rf_module *m, const rf_module *root);
+/* The class's forward, with m as the module that runs. */
+rf_status rf_module_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out);
+/* Take a hook list, a group, away. */
+void rf_module_drop_hooks(rf_module *m, size_t from);
+/* Register state for the modules; it is ended on failure. */
+rf_status rf_api_group_create(const rf_api *api, rf_module *const *modules, size_t num,
+                              void *state);
+void rf_api_group_leave(rf_api_group *group, rf_module *m);
+
+#endif

@@ -1,0 +1,46 @@
+/* sequential.c: a container that calls its children one after the other, one tensor between. */
+#include "nn/sequential.h"
+#include "nn/layer.h"
+
+#include <stdio.h>
+
+rf_tensor *rf_sequential_range(rf_module *m, rf_scope *s, rf_tensor *x, const size_t range[2])
+{
+    rf_tensor *first = x;
+    for (size_t i = range[0]; i < range[1]; i++) {
+        rf_tensor *y = rf_module_call1(m->children[i], s, x);
+        if (x != first)
+            rf_release(s, x); /* its bytes stay if backward wants them */
+        x = y;
+    }
+    return x;
+}
+
+static rf_status sequential_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
+{
+    out->v[0] = rf_sequential_range(m, s, in->v[0], (size_t[]){0, m->num_children});
+    return rf_scope_status(s);
+}
+
+static const rf_module_class sequential_class = {sizeof(rf_module_class), "Sequential",
+                                                 sequential_forward, NULL, NULL};
+
+int rf_sequential_is(const rf_module *m)
+{
+    return m->cls == &sequential_class;
+}
+
+rf_status rf_nn_sequential(rf_module **out, rf_context *ctx)
+{
+    return rf_module_create(out, ctx, &sequential_class, NULL);
+}
+
+rf_status rf_nn_sequential_add(rf_module *sequential, rf_module *child)
+{
+    char name[24];
+    if (!rf_sequential_is(sequential))
+        return rf_fail(sequential->ctx, RF_E_ARGUMENT, "%s is no sequential container",
+                       sequential->cls->name);
+    snprintf(name, sizeof name, "%zu", sequential->num_children);
+    return rf_module_add_child(sequential, name, child);
+}
