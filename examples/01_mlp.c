@@ -66,16 +66,16 @@ int main(void)
     rf_adamw_options adamw = RF_ADAMW_OPTIONS_INIT;
     unsigned seed = 1;
     double loss = 0;
-    adamw.lr = 1e-2;
+    adamw.lr = 2e-2;
     if (rf_context_create(&ctx, NULL))
         return 1;
     rf_status status = build(ctx, &model);
     if (!status)
         status = rf_optim_adamw(&opt, model, &adamw);
-    for (int i = 0; i < 300 && !status; i++) {
+    for (int i = 0; i < 1000 && !status; i++) {
         status = step(ctx, model, opt, &seed, &loss);
-        if (!status && i % 50 == 49)
-            printf("step %3d  loss %.4f\n", i + 1, loss);
+        if (!status && i % 200 == 199)
+            printf("step %4d  loss %.4f\n", i + 1, loss);
     }
     if (status)
         fprintf(stderr, "%s: %s\n", rf_status_name(status), rf_context_error(ctx)->message);

@@ -46,9 +46,12 @@ static void node_end(rf_context *ctx, rf_node_ref *ref)
 static void node_forget(rf_node_ref *ref, const rf_tensor *t)
 {
     rf_node *node = (rf_node *)ref;
-    if (t->out >= node->num_out || node->handles[t->out] != t)
-        return;
-    node->handles[t->out] = NULL;
+    uint32_t out = 0;
+    while (out < node->num_out && node->handles[out] != t)
+        out++;
+    if (out == node->num_out)
+        return; /* an alias */
+    node->handles[out] = NULL;
     if (!node->op) {
         /* Nobody can read a leaf's gradient without its handle; and a recorded gradient would keep
          * the leaf alive for ever. */

@@ -25,8 +25,8 @@ rf_status rf_fail(rf_context *ctx, rf_status status, const char *format, ...)
 typedef void (*rf_path_writer)(const void *module, char *buffer, size_t bytes);
 void rf_context_set_module(rf_context *ctx, const void *module, rf_path_writer writer,
                            const void **previous);
-/* A block that graph nodes may still point at (a module's shell): freed when no node is left, at the
- * latest with the context. The first member of the block. */
+/* A block that graph nodes may still point at (a module's shell): freed when no node is left, at
+ * the latest with the context. The first member of the block. */
 typedef struct rf_retired {
     struct rf_retired *next;
     size_t bytes;
