@@ -1,0 +1,33 @@
+/* session.h: what a training run holds. It is built whole from its options or not at all, and what
+ * stands in the way is reported. */
+#ifndef RF_CLI_SESSION_H
+#define RF_CLI_SESSION_H
+
+#include <refrain/data.h>
+#include <refrain/nn.h>
+#include <refrain/optim.h>
+
+#include "cli/folder.h"
+#include "cli/verbs.h"
+
+typedef struct session {
+    train_options *options; /* borrowed; what --init and the machine decide is filled in */
+    rf_context *ctx;
+    rf_dataset *data;
+    rf_module *model;
+    rf_optim *optim;
+    folder_config config;
+    uint64_t parameters; /* numbers in the model, tied ones once  */
+} session;
+
+/* Return exit statuses. given: what the command line gave. session_end is for both outcomes. */
+int session_begin(session *s, train_options *options, option_set given);
+void session_end(session *s);
+
+/* The learning rate of a step (0, 1, ...). */
+double session_lr(const session *s, uint64_t step);
+/* Write the state and, beside it, the model; the first time also what does not change. */
+int session_save(session *s);
+int session_save_first(session *s);
+
+#endif

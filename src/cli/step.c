@@ -1,0 +1,103 @@
+/* step.c: see step.h. This is what a training loop looks like to any user of the library. */
+#include "cli/step.h"
+
+#include <math.h>
+
+enum { STEP_HELD_OUT_BATCHES = 16 };
+static const double step_max_norm = 1.0;
+
+/* The model's mean loss of a batch, in scope; NULL on failure. */
+static rf_tensor *step_loss(session *s, rf_scope *scope, rf_tensor *ids, rf_tensor *targets)
+{
+    rf_tensor *inputs[2] = {ids, targets}, *loss = NULL;
+    rf_values in = {inputs, 2}, out = {&loss, 1};
+    return rf_module_call(s->model, scope, &in, &out) ? NULL : loss;
+}
+
+/* Forward and backward of one batch whose loss counts `share` in the step's. */
+static rf_status step_batch_in(session *s, rf_scope *scope, double share, double *sum)
+{
+    rf_tensor *ids, *targets;
+    double value;
+    rf_status status = rf_dataset_next(s->data, scope, &ids, &targets);
+    if (status)
+        return status;
+    rf_tensor *loss = step_loss(s, scope, ids, targets);
+    if (!loss)
+        return rf_scope_status(scope) ? rf_scope_status(scope) : rf_context_error(s->ctx)->code;
+    status = rf_tensor_item(loss, &value); /* before backward, which uses the loss up */
+    if (status)
+        return status;
+    if (!isfinite(value))
+        return rf_scope_fail(scope, RF_E_USER, "the loss is no longer a number");
+    *sum += share * value;
+    if (share < 1)
+        loss = rf_affine(scope, loss, share, 0);
+    return loss ? rf_backward(scope, loss) : rf_scope_status(scope);
+}
+
+static rf_status step_batch(session *s, double share, double *sum)
+{
+    rf_scope *scope;
+    rf_status status = rf_scope_open(&scope, s->ctx, NULL);
+    if (status)
+        return status;
+    status = step_batch_in(s, scope, share, sum);
+    rf_scope_close(scope);
+    return status;
+}
+
+rf_status step_take(session *s, figures *f)
+{
+    const train_options *o = s->options;
+    double norm;
+    rf_status status = RF_OK;
+    f->loss = 0;
+    f->tokens = o->batch * o->context * o->accumulate;
+    for (uint64_t i = 0; i < o->accumulate && !status; i++)
+        status = step_batch(s, 1.0 / (double)o->accumulate, &f->loss);
+    if (!status)
+        status = rf_clip_grad_norm(s->model, step_max_norm, &norm);
+    if (!status) {
+        rf_optim_set_lr(s->optim, session_lr(s, f->step - 1));
+        status = rf_optim_step(s->optim);
+    }
+    rf_optim_zero_grad(s->optim);
+    return status;
+}
+
+/* One held-out batch; RF_E_NOT_FOUND past the last. */
+static rf_status step_held_out_batch(session *s, uint64_t index, double *sum)
+{
+    rf_scope *scope;
+    rf_tensor *ids, *targets;
+    double value = 0;
+    rf_status status = rf_scope_open(&scope, s->ctx, NULL);
+    if (status)
+        return status;
+    rf_scope_set_grad(scope, 0);
+    status = rf_dataset_held_out_batch(s->data, scope, index, &ids, &targets);
+    if (!status) {
+        rf_tensor *loss = step_loss(s, scope, ids, targets);
+        status = loss ? rf_tensor_item(loss, &value) : rf_context_error(s->ctx)->code;
+    }
+    rf_scope_close(scope);
+    *sum += value;
+    return status;
+}
+
+rf_status step_held_out(session *s, double *loss, int *found)
+{
+    double sum = 0;
+    uint64_t num = 0;
+    rf_status status = RF_OK;
+    rf_module_train(s->model, 0);
+    while (num < STEP_HELD_OUT_BATCHES && !status) {
+        status = step_held_out_batch(s, num, &sum);
+        num += !status;
+    }
+    rf_module_train(s->model, 1);
+    *found = num > 0;
+    *loss = num ? sum / (double)num : 0;
+    return status == RF_E_NOT_FOUND ? RF_OK : status;
+}

@@ -1,0 +1,258 @@
+/* train.c: refrain train. A run is: options settled, session built, steps taken, end told.
+ *
+ * Between two steps everything that matters is in the session, and a save writes all of it; so a
+ * run that was stopped, however, goes on from its last save with the same bits. */
+#include "cli/train.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/interrupt.h"
+#include "cli/log.h"
+#include "cli/numbers.h"
+#include "cli/paths.h"
+#include "cli/progress.h"
+#include "cli/report.h"
+#include "cli/resume.h"
+#include "cli/session.h"
+#include "cli/step.h"
+
+typedef struct train_job {
+    train_options *options;
+    session session;
+    train_log log;
+    progress progress;
+    uint64_t begun; /* the step that it goes on after; 0: a new run */
+    double clock;
+    uint64_t peak, activation_peak; /* of all steps */
+    char *texts;                    /* of a resumed run's options */
+    option_list paths;              /* made absolute; each is ours */
+} train_job;
+
+static int train_failed(train_job *job, const char *doing, uint64_t step)
+{
+    const rf_context *ctx = job->session.ctx;
+    rf_status code = rf_context_error(ctx)->code;
+    char where[96];
+    const char *advice = "please report it, with the command line";
+    if (code == RF_E_USER)
+        advice = "lower --lr";
+    else if (code == RF_E_FORMAT || code == RF_E_IO)
+        advice = "check the files of --data";
+    snprintf(where, sizeof where, "%s step %llu", doing, (unsigned long long)step);
+    progress_end(&job->progress);
+    report_failure(ctx, where, report_advice(ctx, advice));
+    return EXIT_FAILED;
+}
+
+/* ---- before the first step ------------------------------------------------------------------- */
+
+/* A path that still means the same file when the run goes on in another folder. */
+static const char *train_absolute(train_job *job, const char *path)
+{
+    static const option_row row = {.kind = OPTION_LIST};
+    char buffer[PATHS_BYTES];
+    option_error error;
+    if (!paths_absolute(buffer, path))
+        return NULL;
+    char *copy = malloc(strlen(buffer) + 1);
+    if (!copy)
+        return NULL;
+    strcpy(copy, buffer);
+    if (!options_set(&train_table, &row, copy, &job->paths, &error)) {
+        free(copy);
+        return NULL;
+    }
+    return copy;
+}
+
+static int train_settle_paths(train_job *job)
+{
+    train_options *o = job->options;
+    for (size_t i = 0; i < o->data.num; i++)
+        if (!(o->data.v[i] = train_absolute(job, o->data.v[i])))
+            return EXIT_FAILED;
+    if (o->log && !(o->log = train_absolute(job, o->log)))
+        return EXIT_FAILED;
+    return EXIT_FINE;
+}
+
+static int train_settle(train_job *job, option_set given)
+{
+    train_options *o = job->options;
+    if (o->resume) {
+        int failed = resume_options(o, given, &job->texts);
+        if (failed)
+            return failed;
+    }
+    if (!o->data.num) {
+        report_error("--data is missing", "refrain train", "give --data FILE|FOLDER ...");
+        return EXIT_USAGE;
+    }
+    job->begun = o->resume ? o->step : 0;
+    int failed = train_settle_paths(job);
+    if (!failed && o->save && !paths_make_folder(o->save, "--save"))
+        failed = EXIT_FAILED;
+    return failed;
+}
+
+static void train_greet(const train_job *job)
+{
+    const train_options *o = job->options;
+    const session *s = &job->session;
+    char checkpoint[64] = "";
+    const option_row *row = options_find(&train_table, "checkpoint", strlen("checkpoint"));
+    options_show(row, o, 0, checkpoint, sizeof checkpoint);
+    printf("model  %llu parameters: %llu layers, width %llu, %llu heads, context %llu, %llu "
+           "tokens\n",
+           (unsigned long long)s->parameters, (unsigned long long)o->layers,
+           (unsigned long long)o->width, (unsigned long long)o->heads,
+           (unsigned long long)o->context, (unsigned long long)o->vocab);
+    printf("data   %llu tokens, and %llu held out\n",
+           (unsigned long long)rf_dataset_tokens(s->data),
+           (unsigned long long)rf_dataset_held_out(s->data));
+    printf("run    %llu steps of %llu tokens, checkpoint %s, %llu threads, %s\n",
+           (unsigned long long)o->steps,
+           (unsigned long long)(o->batch * o->context * o->accumulate), checkpoint,
+           (unsigned long long)o->threads, o->isa);
+    if (job->begun)
+        printf("       goes on after step %llu\n", (unsigned long long)job->begun);
+    fflush(stdout);
+}
+
+static int train_start(train_job *job, option_set given)
+{
+    train_options *o = job->options;
+    int failed = session_begin(&job->session, o, given);
+    if (failed)
+        return failed;
+    failed = log_open(&job->log, o->log, job->begun);
+    if (failed)
+        return failed;
+    train_greet(job);
+    if (!o->save)
+        return EXIT_FINE;
+    if (!o->resume)
+        resume_set_aside(o->save);
+    return session_save_first(&job->session);
+}
+
+/* ---- steps -------------------------------------------------------------------------------------
+ */
+
+static int train_due(uint64_t every, uint64_t step)
+{
+    return every && step % every == 0;
+}
+
+static int train_look(train_job *job, figures *f)
+{
+    const train_options *o = job->options;
+    if (!train_due(o->eval_every, f->step) && !(o->eval_every && f->step == o->steps))
+        return EXIT_FINE;
+    if (step_held_out(&job->session, &f->held_out_loss, &f->has_held_out))
+        return train_failed(job, "evaluation after", f->step);
+    return EXIT_FINE;
+}
+
+static int train_one(train_job *job, uint64_t step)
+{
+    const train_options *o = job->options;
+    figures f;
+    figures_begin(&f, job->session.ctx, step);
+    rf_status status = step_take(&job->session, &f);
+    figures_end(&f, job->session.ctx);
+    if (status)
+        return train_failed(job, "training", step);
+    int failed = train_look(job, &f);
+    if (failed)
+        return failed;
+    job->peak = f.peak_bytes > job->peak ? f.peak_bytes : job->peak;
+    if (f.activation_peak_bytes > job->activation_peak)
+        job->activation_peak = f.activation_peak_bytes;
+    progress_step(&job->progress, &f);
+    failed = log_step(&job->log, &f);
+    if (!failed && o->save && (train_due(o->save_every, step) || step == o->steps))
+        failed = session_save(&job->session);
+    return failed;
+}
+
+static int train_stop(train_job *job, uint64_t step)
+{
+    const train_options *o = job->options;
+    progress_end(&job->progress);
+    if (!o->save) {
+        fprintf(stderr, "refrain: stopped after step %llu; nothing is saved, for want of --save\n",
+                (unsigned long long)step);
+        return EXIT_STOPPED;
+    }
+    int failed = session_save(&job->session);
+    if (failed)
+        return failed;
+    fprintf(stderr,
+            "refrain: stopped after step %llu; saved in %s; go on with: refrain train "
+            "--resume %s\n",
+            (unsigned long long)step, o->save, o->save);
+    return EXIT_STOPPED;
+}
+
+static int train_steps(train_job *job)
+{
+    uint64_t steps = job->options->steps;
+    progress_begin(&job->progress, job->begun, steps);
+    for (uint64_t step = job->begun + 1; step <= steps; step++) {
+        int failed = train_one(job, step);
+        if (failed) {
+            progress_end(&job->progress);
+            return failed;
+        }
+        if (interrupt_asked() && step < steps)
+            return train_stop(job, step);
+    }
+    progress_end(&job->progress);
+    return EXIT_FINE;
+}
+
+/* ---- the end ------------------------------------------------------------------------------------
+ */
+
+static int train_finish(train_job *job)
+{
+    const train_options *o = job->options;
+    char bytes[NUMBERS_TEXT], part[NUMBERS_TEXT], time[NUMBERS_TEXT];
+    log_end end = {.steps = o->steps,
+                   .parameters = job->session.parameters,
+                   .seconds = figures_clock() - job->clock,
+                   .peak_bytes = job->peak,
+                   .activation_peak_bytes = job->activation_peak};
+    if (rf_module_hash(job->session.model, &end.hash))
+        return train_failed(job, "hashing after", o->steps);
+    printf("done   %s, memory at most %s (activations %s), parameters %016llx\n",
+           numbers_show_seconds(time, end.seconds), numbers_show_bytes(bytes, job->peak),
+           numbers_show_bytes(part, job->activation_peak), (unsigned long long)end.hash);
+    if (o->save)
+        printf("saved  %s; try: refrain sample --from %s\n", o->save, o->save);
+    return log_done(&job->log, &end);
+}
+
+int train_run(train_options *options, option_set given)
+{
+    train_job job = {.options = options, .clock = figures_clock()};
+    interrupt_begin();
+    int failed = train_settle(&job, given);
+    if (!failed)
+        failed = train_start(&job, given);
+    if (!failed)
+        failed = train_steps(&job);
+    if (!failed)
+        failed = train_finish(&job);
+    int unclosed = log_close(&job.log);
+    session_end(&job.session);
+    options_end(&train_table, options);
+    for (size_t i = 0; i < job.paths.num; i++)
+        free((void *)(uintptr_t)job.paths.v[i]);
+    free(job.paths.v);
+    free(job.texts);
+    return failed ? failed : unclosed;
+}

@@ -1,0 +1,151 @@
+/* verbs.c: the options of the command. man/refrain.1 has them too, and a test compares the two. */
+#include "cli/verbs.h"
+
+#define TRAIN_AT(field)  offsetof(train_options, field)
+#define SAMPLE_AT(field) offsetof(sample_options, field)
+
+static const char *const train_tokens_words[] = {"u8", "u16", "u32", NULL};
+static const char *const train_checkpoint_words[] = {"none", "block",
+                                                     "every:", "sequential:", NULL};
+
+static const train_options train_defaults = {
+    .layers = 4,
+    .width = 128,
+    .heads = 4,
+    .context = 64,
+    .batch = 16,
+    .accumulate = 1,
+    .steps = 1000,
+    .lr = 1e-3,
+    .seed = 1,
+    .save_every = 100,
+    .eps = 1e-5,
+    .bos = TRAIN_NO_TOKEN,
+    .eos = TRAIN_NO_TOKEN,
+};
+
+enum {
+    TRAIN_FIXED = OPTION_STORED, /* a run keeps it to its end */
+    TRAIN_FREE = OPTION_STORED | OPTION_CHANGEABLE,
+    TRAIN_KEPT = OPTION_STORED | OPTION_HIDDEN
+};
+
+#define U64_TOP 18446744073709551615.0
+
+static const option_row train_rows[] = {
+    {.help = "Data"},
+    {"data", "FILE|FOLDER ...", "text to learn from: files, and all files of folders", OPTION_MANY,
+     TRAIN_AT(data), TRAIN_FREE, 0, 0, NULL},
+    {"tokens", "u8|u16|u32", "the files' bytes are tokens, or little-endian numbers are",
+     OPTION_CHOICE, TRAIN_AT(tokens), TRAIN_FIXED, 0, 0, train_tokens_words},
+
+    {.help = "Model"},
+    {"layers", "N", "blocks", OPTION_COUNT, TRAIN_AT(layers), TRAIN_FIXED, 1, 10000, NULL},
+    {"width", "N", "features of a token; a multiple of the heads", OPTION_COUNT, TRAIN_AT(width),
+     TRAIN_FIXED, 1, 1048576, NULL},
+    {"heads", "N", "attention heads of a block", OPTION_COUNT, TRAIN_AT(heads), TRAIN_FIXED, 1,
+     65536, NULL},
+    {"context", "N", "tokens that the model sees at once", OPTION_COUNT, TRAIN_AT(context),
+     TRAIN_FIXED, 1, 16777216, NULL},
+    {"vocab", "N", "different tokens; 0: 256 for u8, else 50257", OPTION_COUNT, TRAIN_AT(vocab),
+     TRAIN_FIXED, 0, 2147483647, NULL},
+    {"dropout", "P", "share of features that is dropped while training", OPTION_REAL,
+     TRAIN_AT(dropout), TRAIN_FIXED, 0, 0.99, NULL},
+    {"init", "FOLDER", "begin with the size, vocabulary and weights of a saved GPT-2", OPTION_TEXT,
+     TRAIN_AT(init), 0, 1, 0, NULL},
+
+    {.help = "Training"},
+    {"batch", "N", "samples of a batch", OPTION_COUNT, TRAIN_AT(batch), TRAIN_FIXED, 1, 1048576,
+     NULL},
+    {"accumulate", "N", "batches whose gradients make one step", OPTION_COUNT, TRAIN_AT(accumulate),
+     TRAIN_FIXED, 1, 1048576, NULL},
+    {"steps", "N", "steps of the optimiser; the learning rate falls over all of them", OPTION_COUNT,
+     TRAIN_AT(steps), TRAIN_FREE, 1, 1e15, NULL},
+    {"lr", "X", "highest learning rate", OPTION_REAL, TRAIN_AT(lr), TRAIN_FIXED, 0, 1000, NULL},
+    {"freeze", "PATTERN", "parameters that stay as they are; may be given again", OPTION_LIST,
+     TRAIN_AT(freeze), TRAIN_FIXED, 0, 0, NULL},
+    {"seed", "N", "of weights, order of data and dropout", OPTION_COUNT, TRAIN_AT(seed),
+     TRAIN_FIXED, 0, U64_TOP, NULL},
+    {"threads", "N", "threads; 0: one per processor", OPTION_COUNT, TRAIN_AT(threads), TRAIN_FREE,
+     0, 1024, NULL},
+    {"eval-every", "N", "steps between looks at the held-out part; 0: never", OPTION_COUNT,
+     TRAIN_AT(eval_every), TRAIN_FREE, 0, 1e15, NULL},
+
+    {.help = "Memory"},
+    {"checkpoint", "none|block|every:N|sequential:N",
+     "which blocks give back their activations and compute them again", OPTION_PATTERN,
+     TRAIN_AT(checkpoint), TRAIN_FREE, 0, 10000, train_checkpoint_words},
+    {"memory", "SIZE", "most bytes ever held, such as 512MiB; 0: no limit", OPTION_SIZE,
+     TRAIN_AT(memory), TRAIN_FREE, 0, 0, NULL},
+
+    {.help = "Files"},
+    {"log", "FILE.jsonl", "write one JSON object a step", OPTION_TEXT, TRAIN_AT(log), TRAIN_FREE, 1,
+     0, NULL},
+    {"save", "FOLDER", "save the model, and what --resume needs", OPTION_TEXT, TRAIN_AT(save),
+     OPTION_CHANGEABLE, 1, 0, NULL},
+    {"save-every", "N", "steps between saves; 0: only at the end", OPTION_COUNT,
+     TRAIN_AT(save_every), TRAIN_FREE, 0, 1e15, NULL},
+    {"resume", "FOLDER", "go on with the run that was saved there", OPTION_TEXT, TRAIN_AT(resume),
+     OPTION_CHANGEABLE, 1, 0, NULL},
+
+    {"positions", "N", "", OPTION_COUNT, TRAIN_AT(positions), TRAIN_KEPT, 0, 16777216, NULL},
+    {"eps", "X", "", OPTION_REAL, TRAIN_AT(eps), TRAIN_KEPT, 0, 1, NULL},
+    {"bos", "N", "", OPTION_COUNT, TRAIN_AT(bos), TRAIN_KEPT, 0, U64_TOP, NULL},
+    {"eos", "N", "", OPTION_COUNT, TRAIN_AT(eos), TRAIN_KEPT, 0, U64_TOP, NULL},
+    {"isa", "NAME", "", OPTION_TEXT, TRAIN_AT(isa), TRAIN_KEPT, 1, 0, NULL},
+    {"step", "N", "", OPTION_COUNT, TRAIN_AT(step), TRAIN_KEPT, 0, 1e15, NULL},
+};
+
+const option_table train_table = {
+    .verb = "train",
+    .summary = "train a language model on text",
+    .usage = "--data FILE|FOLDER ... [OPTION ...]\n"
+             "       refrain train --resume FOLDER [OPTION ...]",
+    .rows = train_rows,
+    .num = sizeof train_rows / sizeof *train_rows,
+    .bytes = sizeof(train_options),
+    .defaults = &train_defaults,
+    .positional = OPTION_NO_POSITIONAL,
+};
+
+static const sample_options sample_defaults = {
+    .prompt = "\n",
+    .tokens = 256,
+    .temperature = 0.8,
+    .seed = 1,
+};
+
+static const option_row sample_rows[] = {
+    {"from", "FOLDER", "a saved model", OPTION_TEXT, SAMPLE_AT(from), OPTION_REQUIRED, 1, 0, NULL},
+    {"prompt", "TEXT", "what comes before; token numbers where tokens are not bytes", OPTION_TEXT,
+     SAMPLE_AT(prompt), 0, 0, 0, NULL},
+    {"tokens", "N", "how many tokens to write", OPTION_COUNT, SAMPLE_AT(tokens), 0, 0, 1e9, NULL},
+    {"temperature", "X", "below 1 plays safe, above 1 dares; 0: always the likeliest token",
+     OPTION_REAL, SAMPLE_AT(temperature), 0, 0, 1000, NULL},
+    {"top-k", "N", "choose among the N likeliest tokens; 0: among all", OPTION_COUNT,
+     SAMPLE_AT(top_k), 0, 0, 2147483647, NULL},
+    {"seed", "N", "of the choices", OPTION_COUNT, SAMPLE_AT(seed), 0, 0, U64_TOP, NULL},
+};
+
+const option_table sample_table = {
+    .verb = "sample",
+    .summary = "write text with a trained model",
+    .usage = "--from FOLDER [OPTION ...]",
+    .rows = sample_rows,
+    .num = sizeof sample_rows / sizeof *sample_rows,
+    .bytes = sizeof(sample_options),
+    .defaults = &sample_defaults,
+    .positional = OPTION_NO_POSITIONAL,
+};
+
+static const info_options info_defaults = {NULL};
+
+const option_table info_table = {
+    .verb = "info",
+    .summary = "tell what a saved model holds",
+    .usage = "FOLDER|FILE.safetensors",
+    .num = 0,
+    .bytes = sizeof(info_options),
+    .defaults = &info_defaults,
+    .positional = offsetof(info_options, path),
+};

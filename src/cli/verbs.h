@@ -1,0 +1,52 @@
+/* verbs.h: what the command can do: for each verb its options as a struct, and their table. */
+#ifndef RF_CLI_VERBS_H
+#define RF_CLI_VERBS_H
+
+#include "cli/options.h"
+
+/* In the order of the words that --checkpoint takes. */
+typedef enum train_checkpoint {
+    TRAIN_CHECKPOINT_NONE,
+    TRAIN_CHECKPOINT_BLOCK,
+    TRAIN_CHECKPOINT_EVERY,
+    TRAIN_CHECKPOINT_SEQUENTIAL
+} train_checkpoint;
+
+typedef struct train_options {
+    option_list data;
+    uint64_t tokens; /* an rf_token_type */
+    uint64_t layers, width, heads, context, vocab;
+    double dropout;
+    const char *init;
+    uint64_t batch, accumulate, steps;
+    double lr;
+    option_list freeze;
+    uint64_t seed, threads, eval_every;
+    option_choice_n checkpoint;
+    uint64_t memory;
+    const char *log, *save;
+    uint64_t save_every;
+    const char *resume;
+    /* Only in state files: what --init and the machine gave, and how far the run was. */
+    uint64_t positions, step, bos, eos;
+    double eps;
+    const char *isa;
+} train_options;
+
+typedef struct sample_options {
+    const char *from, *prompt;
+    uint64_t tokens;
+    double temperature;
+    uint64_t top_k, seed;
+} sample_options;
+
+typedef struct info_options {
+    const char *path;
+} info_options;
+
+extern const option_table train_table, sample_table, info_table;
+
+/* No such token: the value of bos and eos where a model has none. */
+#define TRAIN_NO_TOKEN UINT64_MAX
+
+#endif
