@@ -12,8 +12,7 @@ target_compile_definitions(refrain_internal INTERFACE $<$<BOOL:${RF_DEBUG}>:RF_D
 target_include_directories(refrain_internal INTERFACE ${PROJECT_SOURCE_DIR}/src
                                                       ${PROJECT_SOURCE_DIR}/include)
 
-# Results must not depend on what a compiler chooses to fuse; only the vector kernels, whose order
-# of operations is their own, turn this back on.
+# Results must not depend on what a compiler chooses to fuse: the vector kernels fuse by name.
 add_compile_options(-ffp-contract=off)
 
 if(RF_SANITIZE)

@@ -162,7 +162,7 @@ static int64_t ref_reduced(const rf_view *x, const rf_view *y, int64_t i)
     return at;
 }
 
-static rf_status ref_sum(const rf_exec *e, double scale, const rf_view *x, const rf_view *y)
+rf_status rf_reference_sum(const rf_exec *e, double scale, const rf_view *x, const rf_view *y)
 {
     int64_t n = rf_shape_count(&x->shape);
     rf_status status = ref_fill(e, 0, y);
@@ -173,8 +173,8 @@ static rf_status ref_sum(const rf_exec *e, double scale, const rf_view *x, const
     return status ? status : ref_affine(e, scale, 0, y, y);
 }
 
-static rf_status ref_max_last(const rf_exec *e, const rf_view *x, const rf_view *y,
-                              const rf_view *index)
+rf_status rf_reference_max_last(const rf_exec *e, const rf_view *x, const rf_view *y,
+                                const rf_view *index)
 {
     int64_t c = ref_last(x), rows = rf_shape_count(&y->shape);
     (void)e;
@@ -189,8 +189,8 @@ static rf_status ref_max_last(const rf_exec *e, const rf_view *x, const rf_view 
     return RF_OK;
 }
 
-static rf_status ref_max_last_grad(const rf_exec *e, const rf_view *g, const rf_view *index,
-                                   const rf_view *dx)
+rf_status rf_reference_max_last_grad(const rf_exec *e, const rf_view *g, const rf_view *index,
+                                     const rf_view *dx)
 {
     int64_t c = ref_last(dx), rows = rf_shape_count(&g->shape);
     rf_status status = ref_fill(e, 0, dx);
@@ -220,7 +220,7 @@ static size_t ref_no_workspace(size_t threads, const rf_view *a, const rf_view *
     return 0;
 }
 
-static size_t ref_no_scratch(size_t threads, const rf_view *x)
+size_t rf_reference_no_scratch(size_t threads, const rf_view *x)
 {
     (void)threads;
     (void)x;
@@ -406,7 +406,7 @@ static rf_status ref_cross_entropy_grad(const rf_exec *e, const int64_t *ignored
     return RF_OK;
 }
 
-static int64_t ref_count_targets(const int64_t *ignored, const rf_view *targets)
+int64_t rf_reference_count_targets(const int64_t *ignored, const rf_view *targets)
 {
     int64_t n = rf_shape_count(&targets->shape), count = 0;
     for (int64_t i = 0; i < n; i++)
@@ -446,8 +446,8 @@ static rf_status ref_embedding_grad(const rf_exec *e, const rf_view *dy, const r
 
 /* ---- positions and attention ---- */
 
-static rf_status ref_rotary(const rf_exec *e, double base, int inverse, const rf_view *x,
-                            const rf_view *y)
+rf_status rf_reference_rotary(const rf_exec *e, double base, int inverse, const rf_view *x,
+                              const rf_view *y)
 {
     unsigned rank = x->shape.rank;
     int64_t d = x->shape.dims[rank - 1], t = x->shape.dims[rank - 2];
@@ -472,8 +472,8 @@ static double ref_dot(const rf_view *a, int64_t i, const rf_view *b, int64_t j, 
     return sum;
 }
 
-static rf_status ref_attention(const rf_exec *e, double scale, const rf_view *const in[3],
-                               const rf_view *o, const rf_view *lse)
+rf_status rf_reference_attention(const rf_exec *e, double scale, const rf_view *const in[3],
+                                 const rf_view *o, const rf_view *lse)
 {
     int64_t t = o->shape.dims[2], d = o->shape.dims[3], n = rf_shape_count(&lse->shape);
     (void)e;
@@ -496,8 +496,8 @@ static rf_status ref_attention(const rf_exec *e, double scale, const rf_view *co
     return RF_OK;
 }
 
-static rf_status ref_attention_grad(const rf_exec *e, double scale, const rf_view *const in[6],
-                                    const rf_view *const out[3])
+rf_status rf_reference_attention_grad(const rf_exec *e, double scale, const rf_view *const in[6],
+                                      const rf_view *const out[3])
 {
     const rf_view *g = in[0], *q = in[1], *k = in[2], *v = in[3], *o = in[4], *lse = in[5];
     int64_t t = q->shape.dims[2], d = q->shape.dims[3], n = rf_shape_count(&lse->shape);
@@ -536,7 +536,7 @@ static uint32_t ref_word(rf_rng rng, int64_t i)
     return c[i % 4];
 }
 
-static rf_status ref_uniform(const rf_exec *e, rf_rng rng, const rf_view *y)
+rf_status rf_reference_uniform(const rf_exec *e, rf_rng rng, const rf_view *y)
 {
     int64_t n = rf_shape_count(&y->shape);
     (void)e;
@@ -548,7 +548,7 @@ static rf_status ref_uniform(const rf_exec *e, rf_rng rng, const rf_view *y)
 }
 
 /* Words 2j and 2j + 1 make normals 2j (cosine) and 2j + 1 (sine). */
-static rf_status ref_normal(const rf_exec *e, rf_rng rng, const rf_view *y)
+rf_status rf_reference_normal(const rf_exec *e, rf_rng rng, const rf_view *y)
 {
     int64_t n = rf_shape_count(&y->shape);
     (void)e;
@@ -560,8 +560,8 @@ static rf_status ref_normal(const rf_exec *e, rf_rng rng, const rf_view *y)
     return RF_OK;
 }
 
-static rf_status ref_dropout(const rf_exec *e, rf_rng rng, double rate, const rf_view *x,
-                             const rf_view *y)
+rf_status rf_reference_dropout(const rf_exec *e, rf_rng rng, double rate, const rf_view *x,
+                               const rf_view *y)
 {
     int64_t n = rf_shape_count(&y->shape);
     (void)e;
@@ -611,31 +611,31 @@ const rf_kernels rf_kernels_reference = {
     .binary = ref_binary,
     .affine = ref_affine,
     .fill = ref_fill,
-    .sum = ref_sum,
-    .max_last = ref_max_last,
-    .max_last_grad = ref_max_last_grad,
+    .sum = rf_reference_sum,
+    .max_last = rf_reference_max_last,
+    .max_last_grad = rf_reference_max_last_grad,
     .matmul_workspace = ref_no_workspace,
     .matmul = ref_matmul,
     .softmax = ref_softmax,
     .softmax_grad = ref_softmax_grad,
     .layer_norm = ref_layer_norm,
-    .norm_grad_workspace = ref_no_scratch,
+    .norm_grad_workspace = rf_reference_no_scratch,
     .layer_norm_grad = ref_norm_grad,
     .rms_norm = ref_rms_norm,
     .rms_norm_grad = ref_rms_norm_grad,
     .cross_entropy = ref_cross_entropy,
     .cross_entropy_grad = ref_cross_entropy_grad,
-    .count_targets = ref_count_targets,
+    .count_targets = rf_reference_count_targets,
     .embedding = ref_embedding,
     .embedding_grad = ref_embedding_grad,
-    .rotary = ref_rotary,
-    .attention_workspace = ref_no_scratch,
-    .attention = ref_attention,
-    .attention_grad_workspace = ref_no_scratch,
-    .attention_grad = ref_attention_grad,
-    .uniform = ref_uniform,
-    .normal = ref_normal,
-    .dropout = ref_dropout,
+    .rotary = rf_reference_rotary,
+    .attention_workspace = rf_reference_no_scratch,
+    .attention = rf_reference_attention,
+    .attention_grad_workspace = rf_reference_no_scratch,
+    .attention_grad = rf_reference_attention_grad,
+    .uniform = rf_reference_uniform,
+    .normal = rf_reference_normal,
+    .dropout = rf_reference_dropout,
     .adamw = ref_adamw,
     .sgd = ref_sgd,
     .sum_squares = ref_sum_squares,

@@ -1,0 +1,62 @@
+/* vector.c: the fast kernels, in one translation unit that is compiled once per instruction set
+ * (cmake/vector.cmake) and whose only name is the table. What is not here is the reference's.
+ */
+#include "kernel/vector/lanes.h"
+#include "kernel/vector/math.h"
+#include "kernel/vector/loops.h"
+#include "kernel/vector/elements.h"
+#include "kernel/vector/tile.h"
+#include "kernel/vector/gemm.h"
+#include "kernel/vector/matmul.h"
+#include "kernel/vector/softmax.h"
+#include "kernel/vector/norm.h"
+#include "kernel/vector/entropy.h"
+#include "kernel/vector/embedding.h"
+#include "kernel/vector/optim.h"
+
+#ifndef RF_VECTOR_TABLE
+#define RF_VECTOR_TABLE rf_vector_portable
+#endif
+
+extern const rf_kernels RF_VECTOR_TABLE;
+const rf_kernels RF_VECTOR_TABLE = {
+#if RF_LANES == 16
+    .name = "avx512",
+#elif RF_LANES == 8
+    .name = "avx2",
+#else
+    .name = "portable",
+#endif
+    .unary = vec_unary,
+    .binary = vec_binary,
+    .affine = vec_affine,
+    .fill = vec_fill,
+    .sum = rf_reference_sum,
+    .max_last = rf_reference_max_last,
+    .max_last_grad = rf_reference_max_last_grad,
+    .matmul_workspace = vec_matmul_workspace,
+    .matmul = vec_matmul,
+    .softmax = vec_softmax,
+    .softmax_grad = vec_softmax_grad,
+    .layer_norm = vec_layer_norm,
+    .norm_grad_workspace = vec_norm_grad_workspace,
+    .layer_norm_grad = vec_layer_norm_grad,
+    .rms_norm = vec_rms_norm,
+    .rms_norm_grad = vec_rms_norm_grad,
+    .cross_entropy = vec_cross_entropy,
+    .cross_entropy_grad = vec_cross_entropy_grad,
+    .count_targets = rf_reference_count_targets,
+    .embedding = vec_embedding,
+    .embedding_grad = vec_embedding_grad,
+    .rotary = rf_reference_rotary,
+    .attention_workspace = rf_reference_no_scratch,
+    .attention = rf_reference_attention,
+    .attention_grad_workspace = rf_reference_no_scratch,
+    .attention_grad = rf_reference_attention_grad,
+    .uniform = rf_reference_uniform,
+    .normal = rf_reference_normal,
+    .dropout = rf_reference_dropout,
+    .adamw = vec_adamw,
+    .sgd = vec_sgd,
+    .sum_squares = vec_sum_squares,
+};

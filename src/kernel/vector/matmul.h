@@ -1,0 +1,67 @@
+/* matmul.h: which product goes where: the tuned library for large f32, else gemm.h. The choice is a
+ * function of shapes, strides and threads.
+ */
+#ifndef RF_KERNEL_VECTOR_MATMUL_H
+#define RF_KERNEL_VECTOR_MATMUL_H
+
+#include "kernel/library.h"
+#include "kernel/vector/gemm.h"
+
+/* Whether the library can (one of the last two strides is 1) and should (enough work in each). */
+static int vec_matmul_library(const vec_gemm *g, rf_sgemm *s)
+{
+#if RF_HAVE_ONEDNN
+    unsigned r = g->c->shape.rank;
+    if (g->c->shape.dtype != RF_F32 || (double)g->m * (double)g->n * (double)g->k < 1 << 18)
+        return 0;
+    s->m = g->m;
+    s->n = g->n;
+    s->k = g->k;
+    const rf_view *const views[2] = {g->a, g->b};
+    for (int i = 0; i < 2; i++) {
+        int64_t row = views[i]->strides[r - 2], col = views[i]->strides[r - 1];
+        int64_t rows = views[i]->shape.dims[r - 2], cols = views[i]->shape.dims[r - 1];
+        s->transposed[i] = !(col == 1 && row >= cols);
+        s->lead[i] = s->transposed[i] ? col : row;
+        if (s->transposed[i] && !(row == 1 && col >= rows))
+            return 0;
+    }
+    return 1;
+#else
+    (void)g;
+    (void)s;
+    return 0;
+#endif
+}
+
+static size_t vec_matmul_workspace(size_t threads, const rf_view *a, const rf_view *b,
+                                   const rf_view *c)
+{
+    if (!vec_is_float(c))
+        return rf_kernels_reference.matmul_workspace(threads, a, b, c);
+    vec_gemm g = vec_gemm_of(threads, a, b, c);
+    rf_sgemm s;
+    return vec_matmul_library(&g, &s) ? 0 : (size_t)g.parts * g.bytes;
+}
+
+static rf_status vec_matmul(const rf_exec *e, const rf_view *a, const rf_view *b, const rf_view *c)
+{
+    rf_status status = RF_OK;
+    rf_sgemm s;
+    if (!vec_is_float(c))
+        return rf_kernels_reference.matmul(e, a, b, c);
+    vec_gemm g = vec_gemm_of(e->threads, a, b, c);
+    if (!vec_matmul_library(&g, &s))
+        return vec_gemm_run(e, &g);
+#if RF_HAVE_ONEDNN
+    for (int64_t i = 0; i < g.batch && !status; i++) {
+        s.a = (const float *)a->data + vec_matrix_at(a, i);
+        s.b = (const float *)b->data + vec_matrix_at(b, i);
+        s.c = (float *)c->data + i * g.m * g.n;
+        status = rf_library_sgemm(e, &s);
+    }
+#endif
+    return status;
+}
+
+#endif
