@@ -33,7 +33,7 @@ static void every_failure(int form)
     gpt g;
     float wanted, loss;
     uint64_t hash, wanted_hash;
-    assert_ok(ctx, gpt_create(&g, ctx, 0.1));
+    assert_ok(ctx, gpt_create_tiny(&g, ctx));
     assert_ok(ctx, gpt_apply(&g, form));
     rf_rng rng = rf_context_rng(ctx);
     clean.made = 0;
@@ -42,12 +42,11 @@ static void every_failure(int form)
     assert_ok(ctx, rf_module_hash(g.model, &wanted_hash));
     gpt_destroy(&g);
     rf_context_destroy(ctx);
-    /* In a quick run every k is still met, but in steps that share no divisor with the pattern. */
     uint64_t stride = getenv("RF_TEST_FAST") ? 7 : 1;
     for (uint64_t k = 1; k <= allocations; k += stride) {
         counting c = {0};
         ctx = counted_context(&c);
-        assert_ok(ctx, gpt_create(&g, ctx, 0.1));
+        assert_ok(ctx, gpt_create_tiny(&g, ctx));
         assert_ok(ctx, gpt_apply(&g, form));
         uint64_t params = used(ctx, RF_MEM_PARAM), optim = used(ctx, RF_MEM_OPTIM);
         c.made = 0;
@@ -101,7 +100,7 @@ static void test_creation(void **state)
         rf_context *ctx = counted_context(&c);
         c.made = 0;
         c.fail_at = k;
-        rf_status status = gpt_create(&g, ctx, 0.1);
+        rf_status status = gpt_create_tiny(&g, ctx);
         if (!status)
             status = gpt_apply(&g, GPT_NESTED);
         int reached = c.made >= k;

@@ -1,21 +1,26 @@
 /* gpt.c: see gpt.h. */
 #include "support/gpt.h"
 
-rf_status gpt_create(gpt *g, rf_context *ctx, double dropout)
+static rf_status gpt_make(gpt *g, rf_context *ctx, const rf_gpt2_options *sizes)
 {
-    rf_gpt2_options gpt2 = RF_GPT2_OPTIONS_INIT;
     rf_adamw_options adamw = RF_ADAMW_OPTIONS_INIT;
-    *g = (gpt){NULL, NULL};
-    gpt2.vocab = GPT_VOCAB;
-    gpt2.context = GPT_CONTEXT;
-    gpt2.layers = GPT_LAYERS;
-    gpt2.heads = 2;
-    gpt2.width = 32;
-    gpt2.dropout = dropout;
-    rf_status status = rf_nn_gpt2(&g->model, ctx, &gpt2);
+    *g = (gpt){NULL, NULL, sizes->context};
+    rf_status status = rf_nn_gpt2(&g->model, ctx, sizes);
     if (!status)
         status = rf_optim_adamw(&g->optim, g->model, &adamw);
     return status;
+}
+
+rf_status gpt_create(gpt *g, rf_context *ctx, double dropout)
+{
+    rf_gpt2_options sizes = {sizeof sizes, GPT_VOCAB, GPT_CONTEXT, GPT_LAYERS, 2, 32, dropout, 0};
+    return gpt_make(g, ctx, &sizes);
+}
+
+rf_status gpt_create_tiny(gpt *g, rf_context *ctx)
+{
+    rf_gpt2_options sizes = {sizeof sizes, 16, 4, 2, 2, 8, 0.1, 0};
+    return gpt_make(g, ctx, &sizes);
 }
 
 rf_status gpt_apply(gpt *g, int form)
@@ -30,6 +35,8 @@ rf_status gpt_apply(gpt *g, int form)
         status = rf_checkpoint(rf_module_find(g->model, "h"), NULL);
     for (size_t i = 0; i < GPT_LAYERS && form != GPT_PLAIN && !status; i++) {
         rf_module *block = rf_nn_gpt2_block(g->model, i);
+        if (!block)
+            break;
         if (form != GPT_EVERY_TWO || i % 2 == 0)
             status = rf_checkpoint(block, NULL);
         if (form == GPT_NESTED && !status)
@@ -49,7 +56,7 @@ void gpt_destroy(gpt *g)
 rf_status gpt_step(gpt *g, uint32_t n, float *loss)
 {
     int32_t ids[GPT_BATCH * GPT_CONTEXT + 1];
-    int64_t dims[2] = {GPT_BATCH, GPT_CONTEXT};
+    int64_t dims[2] = {GPT_BATCH, g->context};
     rf_context *ctx = rf_module_context(g->model);
     rf_scope *s;
     rf_tensor *in[2], *out = NULL;
@@ -58,7 +65,7 @@ rf_status gpt_step(gpt *g, uint32_t n, float *loss)
     if (status)
         return status;
     for (uint32_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
-        ids[i] = (int32_t)((i * i * 7 + n * 13 + i) % GPT_VOCAB);
+        ids[i] = (int32_t)((i * i * 7 + n * 13 + i) % (g->context == GPT_CONTEXT ? GPT_VOCAB : 16));
     in[0] = rf_tensor_copy_in(s, RF_I32, 2, dims, ids);
     in[1] = rf_tensor_copy_in(s, RF_I32, 2, dims, ids + 1);
     status = rf_module_call(g->model, s, &from, &to);
