@@ -13,6 +13,10 @@
 #include "kernel/vector/entropy.h"
 #include "kernel/vector/embedding.h"
 #include "kernel/vector/optim.h"
+#include "kernel/vector/reduce.h"
+#include "kernel/vector/random.h"
+#include "kernel/vector/attention.h"
+#include "kernel/vector/attention_grad.h"
 
 #ifndef RF_VECTOR_TABLE
 #define RF_VECTOR_TABLE rf_vector_portable
@@ -31,7 +35,7 @@ const rf_kernels RF_VECTOR_TABLE = {
     .binary = vec_binary,
     .affine = vec_affine,
     .fill = vec_fill,
-    .sum = rf_reference_sum,
+    .sum = vec_sum_over,
     .max_last = rf_reference_max_last,
     .max_last_grad = rf_reference_max_last_grad,
     .matmul_workspace = vec_matmul_workspace,
@@ -49,13 +53,13 @@ const rf_kernels RF_VECTOR_TABLE = {
     .embedding = vec_embedding,
     .embedding_grad = vec_embedding_grad,
     .rotary = rf_reference_rotary,
-    .attention_workspace = rf_reference_no_scratch,
-    .attention = rf_reference_attention,
-    .attention_grad_workspace = rf_reference_no_scratch,
-    .attention_grad = rf_reference_attention_grad,
-    .uniform = rf_reference_uniform,
+    .attention_workspace = vec_attention_workspace,
+    .attention = vec_attention,
+    .attention_grad_workspace = vec_attention_grad_workspace,
+    .attention_grad = vec_attention_grad,
+    .uniform = vec_uniform,
     .normal = rf_reference_normal,
-    .dropout = rf_reference_dropout,
+    .dropout = vec_dropout,
     .adamw = vec_adamw,
     .sgd = vec_sgd,
     .sum_squares = vec_sum_squares,

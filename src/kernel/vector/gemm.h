@@ -62,7 +62,7 @@ static void vec_gemm_grid(vec_gemm *g, int64_t threads)
 static size_t vec_gemm_bytes_a(const vec_gemm *g)
 {
     int64_t m = vec_smaller(RF_GEMM_M, vec_round_up(g->m, RF_TILE_ROWS));
-    return (size_t)vec_round_up(m * vec_smaller(RF_GEMM_K, g->k) * 4, 64);
+    return (size_t)vec_round_up(m * vec_smaller(RF_GEMM_K, g->k) * 4, 64) + 64; /* strips spoil */
 }
 
 static size_t vec_gemm_bytes_b(const vec_gemm *g)
@@ -107,6 +107,12 @@ static void vec_pack_f32(const float *src, int64_t line, int64_t step, int64_t c
     if (line == 1) {
         for (int64_t p = 0; p < k; p++)
             memcpy(to + p * unit, src + p * step, (size_t)count * sizeof(float));
+        return;
+    }
+    if (step == 1) { /* strips side by side, each spoiling what the next will write */
+        for (int64_t i = 0; i < count; i += RF_LANES)
+            vec_transpose_strip(src + i * line, line, vec_smaller(RF_LANES, count - i), k, to + i,
+                                unit);
         return;
     }
     for (int64_t i = 0; i < count; i++)

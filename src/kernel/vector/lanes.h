@@ -37,6 +37,12 @@ typedef float vec_at __attribute__((vector_size(RF_LANES * 4), aligned(4), may_a
 
 #define RF_INLINE static inline __attribute__((always_inline))
 
+#if defined(__clang__)
+#define RF_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define RF_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 RF_INLINE vec vec_load(const float *p)
 {
     return *(const vec_at *)p;
@@ -157,6 +163,50 @@ RF_INLINE vec vec_round(vec x, vec_int *i)
     vec shifted = x + magic;
     *i = (vec_int)((vec_word)shifted - (vec_word)magic);
     return shifted - magic;
+}
+
+/* Lanes of a and b in turn: those of the lower half (a0 b0 a1 b1 ...), those of the upper. */
+#if RF_LANES == 16
+#define RF_ZIP(h)                                                                                \
+    h, 16 + h, 1 + h, 17 + h, 2 + h, 18 + h, 3 + h, 19 + h, 4 + h, 20 + h, 5 + h, 21 + h, 6 + h, \
+        22 + h, 7 + h, 23 + h
+#elif RF_LANES == 8
+#define RF_ZIP(h) h, 8 + h, 1 + h, 9 + h, 2 + h, 10 + h, 3 + h, 11 + h
+#else
+#define RF_ZIP(h) h, 4 + h, 1 + h, 5 + h
+#endif
+
+/* RF_LANES vectors as rows of a square, transposed: as many rounds of zipping as a lane number has
+ * bits. */
+RF_INLINE void vec_transpose_square(vec *x)
+{
+    for (int round = 1; round < RF_LANES; round *= 2) {
+        vec y[RF_LANES];
+        RF_UNROLL
+        for (int i = 0; i < RF_LANES / 2; i++) {
+            y[2 * i] = __builtin_shufflevector(x[i], x[i + RF_LANES / 2], RF_ZIP(0));
+            y[2 * i + 1] = __builtin_shufflevector(x[i], x[i + RF_LANES / 2], RF_ZIP(RF_LANES / 2));
+        }
+        RF_UNROLL
+        for (int i = 0; i < RF_LANES; i++)
+            x[i] = y[i];
+    }
+}
+
+/* to[j to_row + i] = from[i row + j] for i < rows <= RF_LANES, j < cols. Whole vectors are written:
+ * what lies behind lane `rows` is spoilt, up to RF_LANES - 1 floats behind the last. */
+static void vec_transpose_strip(const float *from, int64_t row, int64_t rows, int64_t cols,
+                                float *to, int64_t to_row)
+{
+    for (int64_t j = 0; j < cols; j += RF_LANES) {
+        int64_t n = cols - j < RF_LANES ? cols - j : RF_LANES;
+        vec x[RF_LANES];
+        for (int64_t i = 0; i < RF_LANES; i++)
+            x[i] = i < rows ? vec_load_part(from + i * row + j, n, 0) : (vec){0};
+        vec_transpose_square(x);
+        for (int64_t i = 0; i < n; i++)
+            vec_store(to + (j + i) * to_row, x[i]);
+    }
 }
 
 /* The lanes added up in a fixed tree. */

@@ -20,12 +20,6 @@
 #define RF_TILE_VECS 2
 #define RF_TILE_COLS (RF_TILE_VECS * RF_LANES)
 
-#if defined(__clang__)
-#define RF_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define RF_UNROLL _Pragma("GCC unroll 16")
-#endif
-
 /* sum[i][j] += a(i, p) b(p, j) over p < k. a is read one element at a time: a(i, p) is at
  * i row + p step; row p of b is RF_TILE_COLS floats at p b_step. */
 RF_INLINE void vec_tile_add(int rows, int64_t k, const float *a, int64_t row, int64_t step,
