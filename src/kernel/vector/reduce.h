@@ -110,8 +110,7 @@ static void vec_sum_columns_part(const void *job, int64_t part)
         const int64_t range[2] = {r, vec_smaller(r + RF_SUM_BLOCK, s->summed)};
         vec_sum_block(s, outer * s->x[0] + first * s->x[2], range, last - first, sums);
     }
-    vec_sum_put(s, outer * s->y[0] + first * s->y[1], s->y[1], last - first,
-                sums);
+    vec_sum_put(s, outer * s->y[0] + first * s->y[1], s->y[1], last - first, sums);
 }
 
 typedef struct vec_sum_all {
