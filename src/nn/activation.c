@@ -8,6 +8,8 @@ static rf_status activation_forward(rf_module *m, rf_scope *s, const rf_values *
         [RF_ACTIVATION_GELU_TANH] = rf_gelu_tanh, [RF_ACTIVATION_SILU] = rf_silu,
         [RF_ACTIVATION_TANH] = rf_tanh,           [RF_ACTIVATION_SIGMOID] = rf_sigmoid};
     const rf_activation *kind = rf_module_self(m);
+    if (rf_layer_one(m, s, in, out))
+        return rf_scope_status(s);
     out->v[0] = ops[*kind](s, in->v[0]);
     return rf_scope_status(s);
 }
@@ -28,6 +30,8 @@ static rf_status dropout_layer_forward(rf_module *m, rf_scope *s, const rf_value
                                        rf_values *out)
 {
     const double *rate = rf_module_self(m);
+    if (rf_layer_one(m, s, in, out))
+        return rf_scope_status(s);
     out->v[0] = rf_module_training(m) ? rf_dropout(s, in->v[0], *rate) : in->v[0];
     return rf_scope_status(s);
 }

@@ -4,6 +4,8 @@
 static rf_status embedding_layer_forward(rf_module *m, rf_scope *s, const rf_values *in,
                                          rf_values *out)
 {
+    if (rf_layer_one(m, s, in, out))
+        return rf_scope_status(s);
     out->v[0] = rf_embedding(s, rf_module_param(m, "weight"), in->v[0]);
     return rf_scope_status(s);
 }

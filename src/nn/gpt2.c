@@ -8,6 +8,8 @@
 
 static rf_status product_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
 {
+    if (rf_layer_one(m, s, in, out))
+        return rf_scope_status(s);
     out->v[0] = rf_linear_with(s, in->v[0], rf_module_param(m, "weight"),
                                rf_module_param(m, "bias"), RF_TRANSPOSE_NONE);
     return rf_scope_status(s);
@@ -42,24 +44,46 @@ static rf_tensor *maybe_drop(rf_module *m, rf_scope *s, rf_tensor *x, double rat
     return rf_module_training(m) ? rf_dropout(s, x, rate) : x;
 }
 
+/* qkv (B, T, 3 C) -> (B, T, C): every step but the attention itself is a view. What is used up is
+ * released, so that its bytes go unless backward wants them. */
+static rf_tensor *attention_mix(rf_scope *s, rf_tensor *qkv, int64_t heads)
+{
+    rf_scope *inner;
+    rf_tensor *parts[3] = {NULL, NULL, NULL}, *y = NULL;
+    rf_values split = {parts, 3};
+    if (!qkv)
+        return NULL;
+    int64_t b = rf_tensor_dim(qkv, 0), t = rf_tensor_dim(qkv, 1), c = rf_tensor_dim(qkv, 2) / 3;
+    rf_status status = rf_scope_open(&inner, rf_scope_context(s), s);
+    if (status) {
+        rf_scope_fail(s, status, NULL);
+        return NULL;
+    }
+    if (!rf_split(inner, qkv, 2, &split)) { /* (B, T, C), thrice */
+        for (size_t i = 0; i < 3; i++) {    /* (B, H, T, D) */
+            parts[i] = rf_reshape(inner, parts[i], 4, (int64_t[]){b, t, heads, c / heads});
+            parts[i] = rf_transpose_axes(inner, parts[i], 1, 2);
+        }
+        y = rf_causal_attention(inner, parts[0], parts[1], parts[2], 0);
+        y = rf_reshape(inner, rf_transpose_axes(inner, y, 1, 2), 3, (int64_t[]){b, t, c});
+    }
+    y = rf_keep(inner, y);
+    status = rf_scope_status(inner);
+    rf_scope_close(inner);
+    rf_release(s, qkv);
+    if (status)
+        rf_scope_fail(s, status, NULL);
+    return y;
+}
+
 static rf_status attention_layer_forward(rf_module *m, rf_scope *s, const rf_values *in,
                                          rf_values *out)
 {
     const rf_gpt2_options *o = rf_module_self(m);
-    rf_tensor *x = in->v[0], *parts[3] = {NULL, NULL, NULL}; /* (B, T, C) */
-    rf_values qkv = {parts, 3};
-    int64_t c = o->width, h = o->heads;
-    if (!x)
-        return rf_scope_fail(s, RF_E_ARGUMENT, "attention wants a tensor");
-    int64_t b = rf_tensor_dim(x, 0), t = rf_tensor_dim(x, 1);
-    x = rf_module_call1(m->children[0], s, x); /* (B, T, 3 C) */
-    if (rf_split(s, x, 2, &qkv))               /* (B, T, C), thrice */
+    if (rf_layer_one(m, s, in, out))
         return rf_scope_status(s);
-    for (size_t i = 0; i < 3; i++) /* (B, H, T, D) */
-        parts[i] =
-            rf_transpose_axes(s, rf_reshape(s, parts[i], 4, (int64_t[]){b, t, h, c / h}), 1, 2);
-    x = rf_causal_attention(s, parts[0], parts[1], parts[2], 0);
-    x = rf_reshape(s, rf_transpose_axes(s, x, 1, 2), 3, (int64_t[]){b, t, c});
+    rf_tensor *x = rf_module_call1(m->children[0], s, in->v[0]); /* (B, T, 3 C) */
+    x = attention_mix(s, x, o->heads);                           /* (B, T, C)   */
     out->v[0] = maybe_drop(m, s, rf_module_call1(m->children[1], s, x), o->dropout);
     return rf_scope_status(s);
 }
@@ -90,9 +114,13 @@ static rf_status attention_make(rf_module **out, rf_context *ctx, const rf_gpt2_
 static rf_status mlp_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
 {
     const rf_gpt2_options *o = rf_module_self(m);
+    if (rf_layer_one(m, s, in, out))
+        return rf_scope_status(s);
     rf_tensor *h = rf_module_call1(m->children[0], s, in->v[0]); /* (B, T, 4 C) */
-    h = rf_module_call1(m->children[1], s, rf_gelu_tanh(s, h));  /* (B, T, C)   */
-    out->v[0] = maybe_drop(m, s, h, o->dropout);
+    rf_tensor *y = rf_gelu_tanh(s, h);
+    rf_layer_done(s, h, y);
+    y = rf_module_call1(m->children[1], s, y); /* (B, T, C) */
+    out->v[0] = maybe_drop(m, s, y, o->dropout);
     return rf_scope_status(s);
 }
 
@@ -110,14 +138,29 @@ static rf_status mlp_make(rf_module **out, rf_context *ctx, const rf_gpt2_option
     return rf_layer_made(out, status);
 }
 
+/* x + work(norm(x)), giving back what is between as soon as it was used. */
+static rf_tensor *block_branch(rf_scope *s, rf_module *norm, rf_module *work, rf_tensor *x)
+{
+    rf_tensor *n = rf_module_call1(norm, s, x);
+    rf_tensor *y = rf_module_call1(work, s, n);
+    if (n != x)
+        rf_layer_done(s, n, y);
+    rf_tensor *sum = rf_add(s, x, y);
+    if (y != x)
+        rf_layer_done(s, y, sum);
+    return sum;
+}
+
 /* children: ln_1, attn, ln_2, mlp */
 static rf_status block_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
 {
     rf_module **c = m->children;
-    rf_tensor *x = in->v[0]; /* (B, T, C) */
-    x = rf_add(s, x, rf_module_call1(c[1], s, rf_module_call1(c[0], s, x)));
-    x = rf_add(s, x, rf_module_call1(c[3], s, rf_module_call1(c[2], s, x)));
-    out->v[0] = x;
+    if (rf_layer_one(m, s, in, out))
+        return rf_scope_status(s);
+    rf_tensor *x = block_branch(s, c[0], c[1], in->v[0]); /* (B, T, C) */
+    rf_tensor *y = block_branch(s, c[2], c[3], x);
+    rf_layer_done(s, x, y);
+    out->v[0] = y;
     return rf_scope_status(s);
 }
 
@@ -166,9 +209,11 @@ static rf_tensor *gpt2_positions(rf_scope *s, int64_t t)
     return ids;
 }
 
-static rf_status gpt2_check(rf_module *m, rf_scope *s, const rf_values *in)
+static rf_status gpt2_check(rf_module *m, rf_scope *s, const rf_values *in, const rf_values *out)
 {
     const rf_gpt2_options *o = rf_module_self(m);
+    if (!out->num)
+        return rf_scope_fail(s, RF_E_ARGUMENT, "gpt2: no result is asked for");
     if (!in->num || !in->v[0] || rf_tensor_rank(in->v[0]) != 2)
         return rf_scope_fail(s, RF_E_SHAPE, "gpt2 wants ids (B, T), and targets (B, T) or none");
     if (rf_tensor_dim(in->v[0], 1) <= o->context)
@@ -183,14 +228,21 @@ static rf_status gpt2_forward(rf_module *m, rf_scope *s, const rf_values *in, rf
 {
     const rf_gpt2_options *o = rf_module_self(m);
     rf_module **c = m->children;
-    rf_status status = gpt2_check(m, s, in);
+    rf_status status = gpt2_check(m, s, in, out);
     if (status)
         return status;
     rf_tensor *x = rf_module_call1(c[0], s, in->v[0]); /* (B, T, C) */
     rf_tensor *p = rf_module_call1(c[1], s, gpt2_positions(s, rf_tensor_dim(in->v[0], 1)));
-    x = maybe_drop(m, s, rf_add(s, x, p), o->dropout);
-    x = rf_module_call1(c[3], s, rf_module_call1(c[2], s, x));
+    rf_tensor *sum = rf_add(s, x, p);
+    rf_layer_done(s, x, sum);
+    x = maybe_drop(m, s, sum, o->dropout);
+    rf_layer_done(s, sum, x);
+    rf_tensor *h = rf_module_call1(c[2], s, x);
+    rf_layer_done(s, x, h);
+    x = rf_module_call1(c[3], s, h);
+    rf_layer_done(s, h, x);
     rf_tensor *logits = rf_linear(s, x, rf_module_param(c[0], "weight"), NULL); /* (B, T, V) */
+    rf_layer_done(s, x, logits);
     out->v[0] = in->num > 1 && in->v[1] ? rf_cross_entropy(s, logits, in->v[1], NULL) : logits;
     return rf_scope_status(s);
 }

@@ -52,6 +52,20 @@ void rf_layer_destroy_self(void *self)
     rf_host_free(made->ctx, made, sizeof *made + made->bytes);
 }
 
+rf_status rf_layer_one(rf_module *m, rf_scope *s, const rf_values *in, const rf_values *out)
+{
+    if (rf_scope_status(s) || (in->num && in->v[0] && out->num))
+        return rf_scope_status(s);
+    rf_fail(m->ctx, RF_E_ARGUMENT, "%s takes a tensor and gives one", m->cls->name);
+    return rf_scope_fail(s, RF_E_ARGUMENT, NULL);
+}
+
+void rf_layer_done(rf_scope *s, rf_tensor *t, const rf_tensor *next)
+{
+    if (t != next)
+        rf_release(s, t);
+}
+
 /* First values, written into t in place. */
 static rf_status layer_fill(rf_tensor *t, rf_init init)
 {

@@ -23,6 +23,14 @@ rf_status rf_layer_create(rf_module **out, rf_context *ctx, const rf_module_clas
 rf_status rf_layer_copy_self(rf_module *m, void **self_out);
 void rf_layer_destroy_self(void *self);
 
+/* The beginning of a forward that takes one tensor and gives one: RF_E_ARGUMENT if it is not there,
+ * or no result is asked for. */
+rf_status rf_layer_one(rf_module *m, rf_scope *s, const rf_values *in, const rf_values *out);
+
+/* t was used for the last time, to make next: release it, unless next is it, as with a dropout that
+ * does nothing or a hook that hands an input on. */
+void rf_layer_done(rf_scope *s, rf_tensor *t, const rf_tensor *next);
+
 /* Make a parameter of type f32 and add it to m. */
 rf_status rf_layer_param(rf_module *m, const char *name, size_t rank, const int64_t *dims,
                          rf_init init);

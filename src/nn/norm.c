@@ -5,6 +5,8 @@ static rf_status layer_norm_layer_forward(rf_module *m, rf_scope *s, const rf_va
                                           rf_values *out)
 {
     const double *eps = rf_module_self(m);
+    if (rf_layer_one(m, s, in, out))
+        return rf_scope_status(s);
     out->v[0] =
         rf_layer_norm(s, in->v[0], rf_module_param(m, "weight"), rf_module_param(m, "bias"), *eps);
     return rf_scope_status(s);
@@ -14,6 +16,8 @@ static rf_status rms_norm_layer_forward(rf_module *m, rf_scope *s, const rf_valu
                                         rf_values *out)
 {
     const double *eps = rf_module_self(m);
+    if (rf_layer_one(m, s, in, out))
+        return rf_scope_status(s);
     out->v[0] = rf_rms_norm(s, in->v[0], rf_module_param(m, "weight"), *eps);
     return rf_scope_status(s);
 }

@@ -10,7 +10,7 @@ rf_tensor *rf_sequential_range(rf_module *m, rf_scope *s, rf_tensor *x, const si
     for (size_t i = range[0]; i < range[1]; i++) {
         rf_tensor *y = rf_module_call1(m->children[i], s, x);
         if (x != first)
-            rf_release(s, x); /* its bytes stay if backward wants them */
+            rf_layer_done(s, x, y); /* its bytes stay if backward wants them */
         x = y;
     }
     return x;
@@ -18,6 +18,8 @@ rf_tensor *rf_sequential_range(rf_module *m, rf_scope *s, rf_tensor *x, const si
 
 static rf_status sequential_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
 {
+    if (rf_layer_one(m, s, in, out))
+        return rf_scope_status(s);
     out->v[0] = rf_sequential_range(m, s, in->v[0], (size_t[]){0, m->num_children});
     return rf_scope_status(s);
 }
