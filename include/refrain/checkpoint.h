@@ -17,7 +17,8 @@
  *   - in-place ops compute what they change, and everything that still has to read the old value;
  *   - an error that it returns reaches the caller of backward unchanged;
  *   - side effects of its own (printing, counting) happen again. Ask rf_pass_current.
- * Inputs changed in place between forward and backward are RF_E_MUTATED. What the function reads
+ * Inputs changed in place between forward and backward are RF_E_MUTATED, and so are, for the region
+ * of a module, its parameters, train flags and inner hooks. What the function reads
  * besides its inputs and its module's parameters must still be alive and unchanged by then.
  *
  * Regions nest to any depth: a value belongs to the innermost region that computed it, the inputs
@@ -71,9 +72,11 @@ typedef struct rf_checkpoint_options {
     }
 
 /* Make every call of m a region from now on. In place; names, class and structure stay. Applied
- * through the contract: twice is RF_E_APPLIED. */
+ * through the contract: twice is RF_E_APPLIED. A deep copy of m is checkpointed too, with a state
+ * of its own; it shares the payload of opts->hooks, which ends with the last that uses it. */
 RF_API RF_MUST_USE rf_status rf_checkpoint(rf_module *m, const rf_checkpoint_options *opts);
-/* Take it away. RF_E_NOT_FOUND if m is not checkpointed. Graphs already recorded stay valid. */
+/* Take it away. RF_E_NOT_FOUND if m is not checkpointed. Graphs already recorded stay valid, but
+ * for those of regions around m, which would now run something else: RF_E_MUTATED. */
 RF_API RF_MUST_USE rf_status rf_checkpoint_clear(rf_module *m);
 RF_API int rf_checkpoint_applied(const rf_module *m);
 /* The descriptor of this API, for rf_api_state and lists of conflicts. */

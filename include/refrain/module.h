@@ -47,7 +47,10 @@ RF_API const char *rf_module_name(const rf_module *m);  /* inside its parent; ""
  * tensor to several modules ties them. Buffers are saved with a model and never get gradients. */
 RF_API RF_MUST_USE rf_status rf_module_add_param(rf_module *m, const char *name, rf_tensor *t);
 RF_API RF_MUST_USE rf_status rf_module_add_buffer(rf_module *m, const char *name, rf_tensor *t);
-/* The parent takes the child over (also when this fails the child is still the caller's). */
+/* Put t in the place of the parameter `name` of m itself, as add_param would add it; ties with
+ * other places are not followed. RF_E_NOT_FOUND if m has none of that name. */
+RF_API RF_MUST_USE rf_status rf_module_set_param(rf_module *m, const char *name, rf_tensor *t);
+/* The parent takes the child over (when this fails the child is still the caller's). */
 RF_API RF_MUST_USE rf_status rf_module_add_child(rf_module *m, const char *name, rf_module *child);
 
 /* By path from m; "" is m itself; NULL if there is none (borrowed). */
@@ -90,9 +93,10 @@ typedef struct rf_module_hook {
     rf_status (*post)(void *payload, rf_module *m, rf_scope *s, rf_values *out, rf_status status);
     void *payload;
     rf_status (*copy)(void *payload, void **payload_out); /* for deep copies; NULL: shared */
-    void (*destroy)(void *payload);
+    void (*destroy)(void *payload); /* a shared payload ends with the last module that has it */
 } rf_module_hook;
-/* *id (may be NULL) is for taking it away again. */
+/* *id (may be NULL) is for taking it away again, which a hook may do to itself while it runs. On
+ * failure the payload is still the caller's. */
 RF_API RF_MUST_USE rf_status rf_module_add_hook(rf_module *m, rf_module_hook hook, uint64_t *id);
 RF_API RF_MUST_USE rf_status rf_module_remove_hook(rf_module *m, uint64_t id);
 
@@ -105,7 +109,11 @@ RF_API RF_MUST_USE rf_status rf_module_copy(rf_module **out, rf_module *m);
  * change parameters; it may not change a name, or the order of names, of any parameter, buffer or
  * module in the tree (RF_E_NAMES). Each API is applied at most once to a module (RF_E_APPLIED); two
  * APIs are told apart by their descriptor's address, not by their spelling. Shapes, types and
- * parameter objects may change, unless strict. If apply fails, everything is as it was before.
+ * parameter objects may change, unless strict. If apply fails, or a check after it, everything in
+ * the tree is as it was before: hooks, parameters and whether they want gradients, buffers, train
+ * flags, and the APIs that apply itself applied. So that this can be, nothing that stood before may
+ * be taken away meanwhile: removing such a hook or API is RF_E_STATE, and destroying a module of
+ * the tree does nothing and makes the API fail (RF_E_NAMES).
  *
  * apply:  do it; state is the one made for this call, shared by all modules of the call.
  * remove: undo it (also called when a later check fails). NULL: the API cannot be removed.

@@ -1,5 +1,9 @@
 /* call.c: calling a module: a scope of its own, pre-hooks, forward, post-hooks, and its outputs
- * kept for the caller. Every way out closes the scope and gives the running module back. */
+ * kept for the caller. Every way out closes the scope and gives the running module back.
+ *
+ * Invariant: after a failure the context's error is the one that happened in this call, with the
+ * path of the innermost module that was at fault, also when that only returned a status.
+ */
 #include "nn/module.h"
 #include "tensor/scope.h"
 
@@ -10,31 +14,48 @@ static void call_write_path(const void *module, char *buffer, size_t bytes)
     rf_module_path(module, buffer, bytes);
 }
 
+/* A status that came without a word gets one. errors: how many were recorded before. */
+static rf_status call_explain(rf_module *m, uint64_t errors, rf_status status)
+{
+    if (status && errors == rf_context_errors(m->ctx))
+        rf_fail(m->ctx, status, "%s: %s", m->cls->name, rf_status_text(status));
+    return status;
+}
+
 rf_status rf_module_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
 {
     const void *outer;
+    uint64_t errors = rf_context_errors(m->ctx);
     rf_context_set_module(m->ctx, m, call_write_path, &outer);
     rf_status status = m->cls->forward(m, s, in, out);
+    status = call_explain(m, errors, status ? status : rf_scope_status(s));
     rf_context_set_module(m->ctx, outer, call_write_path, NULL);
-    return status ? status : rf_scope_status(s);
+    return status;
 }
 
 static rf_status call_pre_hooks(rf_module *m, rf_scope *s, rf_values *in)
 {
     rf_status status = RF_OK;
-    for (size_t i = 0; i < m->num_hooks && !status; i++)
-        if (m->hooks[i].hook.pre)
-            status = m->hooks[i].hook.pre(m->hooks[i].hook.payload, m, s, in);
+    rf_shared_hook *shared;
+    uint64_t id = 0;
+    while (!status && (shared = rf_hook_next(m, id, &id)) != NULL) {
+        if (shared->hook.pre)
+            status = shared->hook.pre(shared->hook.payload, m, s, in);
+        rf_hook_unref(shared);
+    }
     return status ? status : rf_scope_status(s);
 }
 
 /* They run after a failure too, and cannot make it good. */
 static rf_status call_post_hooks(rf_module *m, rf_scope *s, rf_values *out, rf_status status)
 {
-    for (size_t i = 0; i < m->num_hooks; i++) {
-        if (!m->hooks[i].hook.post)
-            continue;
-        rf_status said = m->hooks[i].hook.post(m->hooks[i].hook.payload, m, s, out, status);
+    rf_shared_hook *shared;
+    uint64_t id = 0;
+    while ((shared = rf_hook_next(m, id, &id)) != NULL) {
+        rf_status said = RF_OK;
+        if (shared->hook.post)
+            said = shared->hook.post(shared->hook.payload, m, s, out, status);
+        rf_hook_unref(shared);
         status = status ? status : said;
     }
     return status ? status : rf_scope_status(s);
@@ -72,13 +93,16 @@ rf_status rf_module_call(rf_module *m, rf_scope *s, const rf_values *in, rf_valu
 {
     rf_scope inner;
     const void *outer;
+    uint64_t errors = rf_context_errors(m->ctx);
     for (size_t i = 0; i < out->num; i++)
         out->v[i] = NULL;
     if (rf_scope_status(s))
         return rf_scope_status(s);
+    if (rf_scope_context(s) != m->ctx)
+        return rf_scope_fail(s, RF_E_ARGUMENT, "the module and the scope are of two contexts");
     rf_context_set_module(m->ctx, m, call_write_path, &outer);
     rf_scope_begin(&inner, m->ctx, s);
-    rf_status status = call_with_copy(m, &inner, in, out);
+    rf_status status = call_explain(m, errors, call_with_copy(m, &inner, in, out));
     if (status)
         for (size_t i = 0; i < out->num; i++)
             out->v[i] = NULL;

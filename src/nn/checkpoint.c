@@ -2,19 +2,23 @@
  *
  * The region is the class's forward alone, inside of the module's own hooks: so a pre-hook never
  * runs twice, and the order in which hooks and rf_checkpoint were added makes no difference. A
- * region refers to its module and to the settings it was made with; both outlive it: the module as
+ * region remembers how the module stood: in a recompute it must be the same, parameters and all. It
+ * refers to its module and to the settings it was made with; both outlive it: the module as
  * a dead shell if need be, the settings by a count.
  */
+#include "nn/layer.h"
 #include "nn/sequential.h"
 #include "remat/region.h"
 
 #include <string.h>
 
-/* Settings of one application, shared by its regions. */
+/* Settings of one application, shared by its regions. A deep copy's settings are its own but for
+ * the payload of the options' hooks: that is the first one's, which lives as long as they. */
 typedef struct settings {
     rf_context *ctx;
     uint32_t refs;
-    size_t segments; /* of a sequential container; 0: the whole module is one region */
+    size_t segments;       /* of a sequential container; 0: the whole module is one region */
+    struct settings *from; /* referenced: whose hooks these are; NULL: its own */
     rf_checkpoint_options opts;
 } settings;
 
@@ -22,6 +26,8 @@ static void settings_unref(settings *set)
 {
     if (--set->refs)
         return;
+    if (set->from)
+        settings_unref(set->from); /* which is nobody's copy */
     union {
         const char *in;
         char *out;
@@ -37,8 +43,9 @@ typedef struct region_payload {
     rf_context *ctx;
     rf_module *m;  /* referenced */
     settings *set; /* referenced */
-    uint64_t stamp;
-    size_t range[2]; /* children of a sequential container; {0, 0}: the whole forward */
+    uint64_t stamp, params;
+    const size_t *range; /* which children of a sequential container; NULL: the whole forward */
+    size_t children[2];
 } region_payload;
 
 static void payload_destroy(void *payload)
@@ -58,22 +65,32 @@ static rf_status payload_call(void *payload, rf_scope *s, const rf_values *in, r
                        "region");
     if (p->m->stamp != p->stamp)
         return rf_fail(p->ctx, RF_E_MUTATED,
-                       "%s: training or hooks changed between the forward and the backward",
+                       "%s: the train flag, hooks, checkpoints or parts of it changed between the "
+                       "forward and the backward",
                        p->m->cls->name);
-    if (!p->range[1])
+    if (rf_module_param_stamp(p->m) != p->params)
+        return rf_fail(p->ctx, RF_E_MUTATED,
+                       "%s: a parameter changed between the forward and the backward",
+                       p->m->cls->name);
+    if (!p->range)
         return rf_module_forward(p->m, s, in, out);
     out->v[0] = rf_sequential_range(p->m, s, in->v[0], p->range);
     return rf_scope_status(s);
 }
 
-/* Options' hooks, told with the settings' payload; the settings own it. */
-static rf_status region_of(rf_module *m, rf_scope *s, settings *set, const size_t range[2],
+/* The options' hooks are told with their payload, which the settings own. */
+static rf_status region_of(rf_module *m, rf_scope *s, settings *set, const size_t *range,
                            const rf_values *in, rf_values *out)
 {
     region_payload *p = rf_host_alloc(m->ctx, sizeof *p);
     if (!p)
         return rf_context_error(m->ctx)->code;
-    *p = (region_payload){m->ctx, m, set, m->stamp, {range[0], range[1]}};
+    *p = (region_payload){
+        .ctx = m->ctx, .m = m, .set = set, .stamp = m->stamp, .params = rf_module_param_stamp(m)};
+    if (range) {
+        memcpy(p->children, range, sizeof p->children);
+        p->range = p->children;
+    }
     m->refs++;
     set->refs++;
     rf_region_call call = {.fn = {payload_call, p, payload_destroy},
@@ -88,22 +105,27 @@ static rf_status region_of(rf_module *m, rf_scope *s, settings *set, const size_
 /* The module's run function while checkpointed. */
 static rf_status checkpoint_run(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
 {
-    static const size_t whole[2] = {0, 0};
-    settings *set = rf_api_state(&rf_checkpoint_api, m);
-    return region_of(m, s, set, whole, in, out);
+    return region_of(m, s, rf_api_state(&rf_checkpoint_api, m), NULL, in, out);
 }
 
 /* ---- the API ---- */
+
+/* What changes is the part of regions around m; those of m itself run its forward either way. */
+static void checkpoint_set(rf_module *m, rf_status (*run)(rf_module *, rf_scope *,
+                                                          const rf_values *, rf_values *))
+{
+    m->run = run;
+    if (m->parent)
+        rf_module_changed(m->parent);
+}
 
 static rf_status checkpoint_apply(void *state, rf_module *const *modules, size_t num,
                                   const void *opts)
 {
     (void)state;
     (void)opts;
-    for (size_t i = 0; i < num; i++) {
-        modules[i]->run = checkpoint_run;
-        rf_module_changed(modules[i]);
-    }
+    for (size_t i = 0; i < num; i++)
+        checkpoint_set(modules[i], checkpoint_run);
     return RF_OK;
 }
 
@@ -111,7 +133,7 @@ static void checkpoint_remove(void *state, rf_module *const *modules, size_t num
 {
     (void)state;
     for (size_t i = 0; i < num; i++)
-        modules[i]->run = NULL;
+        checkpoint_set(modules[i], NULL);
 }
 
 static rf_status settings_make(settings **out, rf_context *ctx, const rf_checkpoint_options *opts)
@@ -135,19 +157,19 @@ static rf_status settings_make(settings **out, rf_context *ctx, const rf_checkpo
     return RF_OK;
 }
 
-/* Deep copies have settings of their own. The hooks' payload cannot be shared if it has an end. */
 static rf_status checkpoint_copy(void *state, rf_context *ctx, void **state_out)
 {
-    const settings *set = state;
-    settings *copy = NULL;
-    if (set->opts.hooks.destroy)
-        return rf_fail(ctx, RF_E_UNSUPPORTED,
-                       "a checkpoint whose hooks own their payload cannot be copied");
+    settings *set = state;
+    settings *copy;
     rf_status status = settings_make(&copy, ctx, &set->opts);
-    if (!status)
-        copy->segments = set->segments;
     *state_out = copy;
-    return status;
+    if (status)
+        return status;
+    copy->segments = set->segments;
+    copy->opts.hooks.destroy = NULL;
+    copy->from = set->from ? set->from : set;
+    copy->from->refs++;
+    return RF_OK;
 }
 
 static void checkpoint_destroy(void *state)
@@ -225,9 +247,9 @@ static rf_status segments_apply(void *state, rf_module *const *modules, size_t n
                                 const void *opts)
 {
     (void)state;
-    (void)num;
     (void)opts;
-    modules[0]->run = segments_run;
+    for (size_t i = 0; i < num; i++)
+        checkpoint_set(modules[i], segments_run);
     return RF_OK;
 }
 
@@ -237,14 +259,14 @@ static rf_status segments_run(rf_module *m, rf_scope *s, const rf_values *in, rf
 {
     settings *set = rf_api_state(&segments_api, m);
     size_t n = m->num_children, length = n / set->segments, at = 0;
-    rf_tensor *x = in->v[0], *y = NULL;
+    rf_tensor *x = in->num ? in->v[0] : NULL, *y = NULL;
     rf_values from = {&x, 1}, to = {&y, 1};
-    rf_status status = RF_OK;
-    for (size_t i = 0; i + 1 < set->segments && !status; i++, at += length) {
+    rf_status status = rf_layer_one(m, s, in, out);
+    for (size_t i = 0; i + 1 < set->segments && length && !status; i++, at += length) {
         y = NULL;
         status = region_of(m, s, set, (size_t[]){at, at + length}, &from, &to);
         if (x != in->v[0])
-            rf_release(s, x);
+            rf_layer_done(s, x, y);
         x = y;
     }
     if (status)

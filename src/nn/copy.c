@@ -88,17 +88,28 @@ static rf_status copy_named(tree_copy *c, const rf_module *from, rf_module *to)
 
 /* ---- modules ---- */
 
+/* A copier of a user's that only gave a status. */
+static rf_status copy_explain(const rf_module *m, uint64_t errors, rf_status status)
+{
+    if (status && errors == rf_context_errors(m->ctx))
+        rf_fail(m->ctx, status, "%s could not be copied: %s", m->cls->name, rf_status_text(status));
+    return status;
+}
+
 static rf_status copy_hooks(const rf_module *from, rf_module *to)
 {
+    uint64_t errors = rf_context_errors(from->ctx);
     rf_status status = RF_OK;
     for (size_t i = 0; i < from->num_hooks && !status; i++) {
-        rf_module_hook hook = from->hooks[i].hook;
-        if (hook.copy)
-            status = hook.copy(hook.payload, &hook.payload);
-        else
-            hook.destroy = NULL; /* the payload is shared, and the original's to end */
+        rf_shared_hook *shared = from->hooks[i].shared;
+        rf_module_hook hook = shared->hook;
+        if (!hook.copy) {
+            status = rf_module_share_hook(to, shared, NULL);
+            continue;
+        }
+        status = hook.copy(hook.payload, &hook.payload);
         if (status)
-            return status;
+            return copy_explain(from, errors, status);
         status = rf_module_add_hook(to, hook, NULL);
         if (status && hook.destroy)
             hook.destroy(hook.payload);
@@ -110,6 +121,7 @@ static rf_status copy_hooks(const rf_module *from, rf_module *to)
 static rf_status copy_module(rf_module *from, rf_module **out)
 {
     void *self = from->self;
+    uint64_t errors = rf_context_errors(from->ctx);
     rf_status status = RF_OK;
     *out = NULL;
     if (from->cls->copy)
@@ -118,7 +130,7 @@ static rf_status copy_module(rf_module *from, rf_module **out)
         status = rf_fail(from->ctx, RF_E_UNSUPPORTED, "%s cannot be copied: its class has no copy",
                          from->cls->name);
     if (status)
-        return status;
+        return copy_explain(from, errors, status);
     status = rf_module_create(out, from->ctx, from->cls, self);
     if (status && from->cls->destroy)
         from->cls->destroy(self);

@@ -76,10 +76,20 @@ static void module_leave_parent(rf_module *m)
     m->parent = NULL;
 }
 
+/* While an API is applied to a tree, its modules stay: the attempt makes the API fail. */
+static int module_refuses_destroy(rf_module *m)
+{
+    int refused = 0;
+    for (rf_module *at = m; at; at = rf_module_next(at, m))
+        if (at->noted)
+            refused = at->destroy_refused = 1;
+    return refused;
+}
+
 /* Leaves first, without recursion: the last child of the last child ... ends, again and again. */
 void rf_module_destroy(rf_module *m)
 {
-    if (!m)
+    if (!m || module_refuses_destroy(m))
         return;
     module_leave_parent(m);
     for (rf_module *at = m; at;) {
@@ -136,8 +146,30 @@ rf_module *rf_module_child(const rf_module *m, size_t index)
 
 void rf_module_changed(rf_module *m)
 {
-    for (; m; m = m->parent)
+    for (; m; m = m->parent) {
+        if (m->noted) { /* may be undone: see notes.c */
+            m->changed_meanwhile = 1;
+            return;
+        }
         m->stamp++;
+    }
+}
+
+static uint64_t module_mix(uint64_t h, uint64_t value)
+{
+    return (h ^ value) * 0x9E3779B97F4A7C15u;
+}
+
+uint64_t rf_module_param_stamp(rf_module *m)
+{
+    uint64_t h = 0;
+    for (const rf_module *at = m; at; at = rf_module_next(at, m))
+        for (size_t i = 0; i < at->params.num; i++) {
+            const rf_tensor *t = at->params.v[i].t;
+            h = module_mix(module_mix(h, (uint64_t)(uintptr_t)t), rf_tensor_version(t));
+            h ^= h >> 29;
+        }
+    return h;
 }
 
 void rf_module_train(rf_module *m, int training)
@@ -196,12 +228,13 @@ static rf_status module_add_named(rf_module *m, rf_named_list *list, const char 
     if (!copy)
         return status ? status : rf_context_error(m->ctx)->code;
     list->v[list->num++] = (rf_named){copy, rf_tensor_hold(t)};
+    rf_module_changed(m);
     return RF_OK;
 }
 
 rf_status rf_module_add_param(rf_module *m, const char *name, rf_tensor *t)
 {
-    if (t && !rf_tensor_is_leaf(t))
+    if (t && name && !rf_tensor_is_leaf(t))
         return rf_fail(m->ctx, RF_E_STATE, "'%s': a parameter must be a leaf", name);
     rf_status status = module_add_named(m, &m->params, name, t);
     if (status)
@@ -213,6 +246,28 @@ rf_status rf_module_add_param(rf_module *m, const char *name, rf_tensor *t)
         rf_tensor_drop(last->t);
     }
     return status;
+}
+
+rf_status rf_module_set_param(rf_module *m, const char *name, rf_tensor *t)
+{
+    rf_named *named = NULL;
+    for (size_t i = 0; i < m->params.num && !named; i++)
+        if (!strcmp(m->params.v[i].name, name))
+            named = &m->params.v[i];
+    if (!named)
+        return rf_fail(m->ctx, RF_E_NOT_FOUND, "%s has no parameter '%s'", m->cls->name, name);
+    if (!t)
+        return rf_fail(m->ctx, RF_E_ARGUMENT, "'%s': there is no tensor", name);
+    if (!rf_tensor_is_leaf(t))
+        return rf_fail(m->ctx, RF_E_STATE, "'%s': a parameter must be a leaf", name);
+    rf_status status = rf_tensor_set_requires_grad(t, 1);
+    if (status)
+        return status;
+    rf_tensor *old = named->t;
+    named->t = rf_tensor_hold(t);
+    rf_tensor_drop(old);
+    rf_module_changed(m);
+    return RF_OK;
 }
 
 rf_status rf_module_add_buffer(rf_module *m, const char *name, rf_tensor *t)

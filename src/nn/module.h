@@ -23,9 +23,17 @@ typedef struct rf_named_list {
     size_t num, capacity;
 } rf_named_list;
 
-typedef struct rf_hook_entry {
-    uint64_t id;
+/* A hook, shared by a module and its deep copies; its payload ends with the last of them. A call
+ * counts too, so that a hook may take itself away. */
+typedef struct rf_shared_hook {
+    rf_context *ctx;
+    uint32_t refs;
     rf_module_hook hook;
+} rf_shared_hook;
+
+typedef struct rf_hook_entry {
+    uint64_t id; /* rising along the list */
+    rf_shared_hook *shared;
 } rf_hook_entry;
 
 /* One application of an API, shared by the modules of its call. */
@@ -59,6 +67,13 @@ struct rf_module {
     rf_api_group **groups; /* in order of applying */
     size_t num_groups, cap_groups;
 
+    /* While an API is applied (notes.c): */
+    uint32_t noted;        /* how many that are under way have written this module down */
+    uint64_t locked_hooks; /* hooks below this id stay   */
+    size_t locked_groups;  /* groups below this stay     */
+    int destroy_refused;   /* somebody tried to end it   */
+    int changed_meanwhile; /* rf_module_changed is owed  */
+
     /* Set by checkpoint.c: how forward is run. NULL: the class's forward, as it is. */
     rf_status (*run)(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out);
 };
@@ -70,11 +85,24 @@ void rf_module_changed(rf_module *m);
 rf_module *rf_module_next(const rf_module *m, const rf_module *root);
 /* The class's forward, with m as the module that runs. */
 rf_status rf_module_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out);
-/* Take a hook list, a group, away. */
+/* The first hook whose id is above `after` (referenced; end with rf_hook_unref); NULL: none. */
+rf_shared_hook *rf_hook_next(const rf_module *m, uint64_t after, uint64_t *id);
+void rf_hook_unref(rf_shared_hook *shared);
+/* Let m have a hook that another module has. */
+rf_status rf_module_share_hook(rf_module *m, rf_shared_hook *shared, uint64_t *id);
+/* Take hooks away, from index `from` on. */
 void rf_module_drop_hooks(rf_module *m, size_t from);
+/* One number for which tensors the parameters in the tree of m are, and for their versions: it is
+ * another once any was replaced or changed in place. */
+uint64_t rf_module_param_stamp(rf_module *m);
+
 /* Register state for the modules; it is ended on failure. */
 rf_status rf_api_group_create(const rf_api *api, rf_module *const *modules, size_t num,
                               void *state);
 void rf_api_group_leave(rf_api_group *group, rf_module *m);
+/* Undo the API, if it can be undone, and take it off all its modules. */
+void rf_api_group_dissolve(rf_api_group *group);
+/* The group that m is in for api; NULL: none. */
+rf_api_group *rf_api_group_find(const rf_module *m, const rf_api *api);
 
 #endif

@@ -94,6 +94,7 @@ rf_status rf_fail(rf_context *ctx, rf_status status, const char *format, ...)
             *c = '?';
     snprintf(r->op, sizeof r->op, "%s", ctx->op ? ctx->op : "");
     r->path[0] = 0;
+    ctx->errors++;
     if (ctx->module && ctx->path_writer)
         ctx->path_writer(ctx->module, r->path, sizeof r->path);
     r->error = (rf_error){.size = sizeof(rf_error),
@@ -108,6 +109,11 @@ rf_status rf_fail(rf_context *ctx, rf_status status, const char *format, ...)
 const rf_error *rf_context_error(const rf_context *ctx)
 {
     return &ctx->record.error;
+}
+
+uint64_t rf_context_errors(const rf_context *ctx)
+{
+    return ctx->errors;
 }
 
 void rf_context_set_module(rf_context *ctx, const void *module, rf_path_writer writer,

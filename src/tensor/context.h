@@ -21,6 +21,8 @@ rf_status rf_host_grow(rf_context *ctx, void *items, size_t num, size_t *capacit
  * allocates; a long message is cut. */
 rf_status rf_fail(rf_context *ctx, rf_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* How many errors were recorded so far: tells whether somebody who failed has said why. */
+uint64_t rf_context_errors(const rf_context *ctx);
 /* The path of the module that runs now, for error records: set by module calls, "" outside. */
 typedef void (*rf_path_writer)(const void *module, char *buffer, size_t bytes);
 void rf_context_set_module(rf_context *ctx, const void *module, rf_path_writer writer,

@@ -35,6 +35,7 @@ struct rf_context {
     rf_slab slab;
     const rf_device_class *devices[RF_MAX_DEVICES];
     rf_error_record record;
+    uint64_t errors; /* recorded so far */
     rf_log_fn log;
     void *log_payload;
 
