@@ -22,6 +22,10 @@ static void *context_chunk_get(void *payload, size_t bytes)
         return NULL;
     }
     void *p = rf_allocator_get(&ctx->alloc, bytes);
+    if (!p && ctx->recycle.bytes) {
+        rf_recycle_trim(&ctx->recycle, &ctx->alloc, 0);
+        p = rf_allocator_get(&ctx->alloc, bytes);
+    }
     if (!p) {
         rf_ledger_leave(&ctx->ledger, RF_DEVICE_CPU, RF_MEM_OTHER, bytes);
         rf_fail(ctx, RF_E_MEMORY, "no memory for %zu bytes of bookkeeping", bytes);
@@ -225,6 +229,7 @@ void rf_context_destroy(rf_context *ctx)
     context_free_retired(ctx);
     rf_host_free(ctx, ctx->ops, ctx->cap_ops * sizeof *ctx->ops);
     rf_slab_end(&ctx->slab);
+    rf_recycle_trim(&ctx->recycle, &ctx->alloc, 0);
     rf_allocator alloc = ctx->alloc;
     rf_allocator_put(&alloc, ctx, sizeof *ctx);
 }

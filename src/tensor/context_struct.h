@@ -7,6 +7,7 @@
 #include "dev/device.h"
 #include "kernel/kernel.h"
 #include "mem/ledger.h"
+#include "mem/recycle.h"
 #include "tensor/context.h"
 
 enum { RF_ERROR_MESSAGE = 512, RF_ERROR_PATH = 256 };
@@ -32,6 +33,7 @@ typedef struct rf_pending rf_pending; /* an op that waits to be computed (op/pen
 struct rf_context {
     rf_allocator alloc;
     rf_ledger ledger;
+    rf_recycle recycle; /* of the processor */
     rf_slab slab;
     const rf_device_class *devices[RF_MAX_DEVICES];
     rf_error_record record;

@@ -14,6 +14,33 @@ static rf_status storage_refused(rf_context *ctx, unsigned device, size_t bytes,
     return RF_E_BUDGET;
 }
 
+/* Bytes in use on the processor. */
+static uint64_t storage_used(const rf_context *ctx)
+{
+    return ctx->ledger.row[RF_DEVICE_CPU][RF_MEM_ALL].used;
+}
+
+/* From the blocks that wait; else new ones, for which those that wait make room. */
+static void *storage_bytes(rf_storage *s)
+{
+    rf_context *ctx = s->ctx;
+    const rf_device_class *dev = ctx->devices[s->device];
+    rf_recycle *wait = &ctx->recycle;
+    if (s->device != RF_DEVICE_CPU)
+        return dev->alloc(&ctx->alloc, NULL, s->bytes);
+    uint64_t used = storage_used(ctx);
+    void *p = rf_recycle_get(wait, s->bytes, used);
+    if (p)
+        return p;
+    rf_recycle_trim(wait, &ctx->alloc, wait->high - used);
+    p = dev->alloc(&ctx->alloc, NULL, s->bytes);
+    if (!p && wait->bytes) {
+        rf_recycle_trim(wait, &ctx->alloc, 0);
+        p = dev->alloc(&ctx->alloc, NULL, s->bytes);
+    }
+    return p;
+}
+
 rf_status rf_storage_materialize(rf_storage *s)
 {
     rf_context *ctx = s->ctx;
@@ -23,7 +50,7 @@ rf_status rf_storage_materialize(rf_storage *s)
         return storage_refused(ctx, s->device, s->bytes, &why);
     if (!s->bytes || !dev->has_bytes)
         return RF_OK;
-    s->data = dev->alloc(&ctx->alloc, NULL, s->bytes);
+    s->data = storage_bytes(s);
     if (s->data)
         return RF_OK;
     rf_ledger_leave(&ctx->ledger, s->device, s->cls, s->bytes);
@@ -35,10 +62,11 @@ rf_status rf_storage_materialize(rf_storage *s)
 void rf_storage_dematerialize(rf_storage *s)
 {
     rf_context *ctx = s->ctx;
-    if (s->data)
+    rf_ledger_leave(&ctx->ledger, s->device, s->cls, s->bytes);
+    if (s->data && (s->device != RF_DEVICE_CPU ||
+                    !rf_recycle_put(&ctx->recycle, s->data, s->bytes, storage_used(ctx))))
         ctx->devices[s->device]->free(&ctx->alloc, NULL, s->data, s->bytes);
     s->data = NULL;
-    rf_ledger_leave(&ctx->ledger, s->device, s->cls, s->bytes);
 }
 
 static rf_storage *storage_new(rf_context *ctx, unsigned device, rf_mem_class cls, size_t bytes)
