@@ -65,7 +65,8 @@ void *counting_alloc(void *payload, void *old, size_t old_size, size_t size)
         free(old);
         return NULL;
     }
-    if (++c->made == c->fail_at)
+    c->made++;
+    if (c->fail_at && c->made >= c->fail_at && c->made < c->fail_at + 2)
         return NULL;
     void *p = aligned_alloc(64, (size + 63) & ~(size_t)63);
     c->live += p != NULL;

@@ -15,7 +15,8 @@ typedef struct sample_op {
 } sample_op;
 rf_status sample_call(void *payload, rf_scope *s, const rf_values *in, rf_values *out);
 
-/* An allocator that counts what is alive, and fails the k-th allocation (0: none). */
+/* An allocator that counts what is alive, and fails the k-th allocation (0: none) and the next one:
+ * the library gives back what it keeps for later and tries once more. */
 typedef struct counting {
     uint64_t made, fail_at;
     uint64_t live, live_bytes;
