@@ -70,6 +70,7 @@ RF_API const char *rf_version(void);
     X(RF_E_COMM, -22, "communication failed")                                         \
     X(RF_E_USER, -100, "a callback said stop")
 
+/* RF_OK is zero, failures are negative. The last value only makes the enum wide enough. */
 #define RF_STATUS_ENUM(name, number, text) name = number,
 typedef enum rf_status { RF_STATUS_TABLE(RF_STATUS_ENUM) RF_STATUS_LAST_ = 1 } rf_status;
 #undef RF_STATUS_ENUM
@@ -79,6 +80,7 @@ RF_API const char *rf_status_name(rf_status status);
 /* The one-line text of the table above. Never NULL. */
 RF_API const char *rf_status_text(rf_status status);
 
+/* Objects behind handles: the whole of a context, a scope of tensors, a tensor, a module. */
 typedef struct rf_context rf_context;
 typedef struct rf_scope rf_scope;
 typedef struct rf_tensor rf_tensor;
@@ -111,6 +113,7 @@ typedef struct rf_error {
     int64_t slot;          /* for RF_E_REPLAY_*: index of the first slot at fault; -1  */
 } rf_error;
 
+/* How a context is made; NULL and zeros are one with the C library's memory and all processors. */
 typedef struct rf_context_options {
     size_t size;
     rf_alloc_fn alloc;   /* NULL: the C library's aligned allocator                    */

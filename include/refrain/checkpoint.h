@@ -34,6 +34,7 @@
 extern "C" {
 #endif
 
+/* The passes of a region. */
 typedef enum rf_pass {
     RF_PASS_PLAIN = 0,    /* in no region            */
     RF_PASS_FORWARD = 1,  /* in a region, first time */
@@ -43,6 +44,7 @@ typedef enum rf_pass {
 /* In which pass the code that runs with scope s is. */
 RF_API rf_pass rf_pass_current(const rf_scope *s);
 
+/* What a recompute checks of the values that it saves. */
 typedef enum rf_verify {
     RF_VERIFY_DEFAULT = 0, /* shapes                                                         */
     RF_VERIFY_SHAPES = 1,  /* as many values as in the forward, of equal shape, type, device */
@@ -58,6 +60,7 @@ typedef struct rf_region_hooks {
     void (*destroy)(void *payload);
 } rf_region_hooks;
 
+/* How a region runs; NULL is: no hooks, shapes are checked, random numbers are the same again. */
 typedef struct rf_checkpoint_options {
     size_t size;
     rf_region_hooks hooks; /* taken over: destroyed with the module's state or the call     */
@@ -78,6 +81,7 @@ RF_API RF_MUST_USE rf_status rf_checkpoint(rf_module *m, const rf_checkpoint_opt
 /* Take it away. RF_E_NOT_FOUND if m is not checkpointed. Graphs already recorded stay valid, but
  * for those of regions around m, which would now run something else: RF_E_MUTATED. */
 RF_API RF_MUST_USE rf_status rf_checkpoint_clear(rf_module *m);
+/* Whether calls of m itself are regions. */
 RF_API int rf_checkpoint_applied(const rf_module *m);
 /* The descriptor of this API, for rf_api_state and lists of conflicts. */
 RF_API extern const rf_api rf_checkpoint_api;
@@ -88,6 +92,7 @@ RF_API extern const rf_api rf_checkpoint_api;
  * a module that is no sequential container. Cleared by rf_checkpoint_sequential_clear. */
 RF_API RF_MUST_USE rf_status rf_checkpoint_sequential(rf_module *m, size_t segments,
                                                       const rf_checkpoint_options *opts);
+/* Take that away. RF_E_NOT_FOUND if m is not run in segments. */
 RF_API RF_MUST_USE rf_status rf_checkpoint_sequential_clear(rf_module *m);
 
 /* Run fn as a region, once. fn.payload must stay valid until the graph is gone; fn.destroy, if

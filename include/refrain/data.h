@@ -12,10 +12,13 @@
 extern "C" {
 #endif
 
+/* Open files of tokens, and a position in them. */
 typedef struct rf_dataset rf_dataset;
 
+/* Bytes of a token in a file. */
 typedef enum rf_token_type { RF_TOKEN_U8 = 0, RF_TOKEN_U16 = 1, RF_TOKEN_U32 = 2 } rf_token_type;
 
+/* How files are read; context is required. */
 typedef struct rf_dataset_options {
     size_t size;
     rf_token_type type; /* how the files' bytes make tokens; U16 and U32 are little-endian  */
@@ -37,6 +40,7 @@ typedef struct rf_dataset_options {
 RF_API RF_MUST_USE rf_status rf_dataset_open(rf_dataset **out, rf_context *ctx,
                                              const char *const *paths, size_t num,
                                              const rf_dataset_options *opts);
+/* Close the files. Batches that were given stay valid. NULL is fine. */
 RF_API void rf_dataset_close(rf_dataset *data);
 
 RF_API uint64_t rf_dataset_tokens(const rf_dataset *data);   /* in the training part */

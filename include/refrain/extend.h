@@ -31,6 +31,7 @@ typedef struct rf_view {
     void *data;                   /* first element of the view; NULL on meta and while unknown */
 } rf_view;
 
+/* An op: one row of the table, below. */
 typedef struct rf_op_class rf_op_class;
 
 /* One call of an op. infer reads in[].shape and fills out[].shape (strides are row-major unless a
@@ -54,6 +55,7 @@ typedef struct rf_op_reads {
     uint32_t outputs;
 } rf_op_reads;
 
+/* What a call costs, for reports and policies. */
 typedef struct rf_op_cost {
     double flops; /* multiplications and additions */
     double bytes; /* read and written */
@@ -81,6 +83,7 @@ typedef struct rf_op_grad {
 RF_API rf_tensor *rf_op_saved_input(rf_op_grad *grad, size_t index);
 RF_API rf_tensor *rf_op_saved_output(rf_op_grad *grad, size_t index);
 
+/* What is special about an op: bits of rf_op_class.traits. */
 typedef enum rf_op_traits {
     RF_OP_VIEW = 1,        /* the output shares input 0's bytes; forward is not called        */
     RF_OP_INPLACE = 2,     /* output 0 is input 0, changed                                    */
@@ -99,12 +102,14 @@ typedef struct rf_op_sample_input {
     size_t rank;
     int64_t dims[RF_MAX_RANK];
 } rf_op_sample_input;
+/* A call with valid shapes and attributes, for tests that walk the table. */
 typedef struct rf_op_sample {
     size_t num_in;
     rf_op_sample_input in[RF_MAX_INPUTS];
     unsigned char attrs[RF_MAX_ATTRS];
 } rf_op_sample;
 
+/* The row itself. Required: size, name, num_out, infer, and forward unless the op is a view. */
 struct rf_op_class {
     size_t size;
     const char *name;

@@ -15,6 +15,7 @@ extern "C" {
 
 /* Only leaves (tensors that no recorded op made) can be told; else RF_E_STATE. Float types only. */
 RF_API RF_MUST_USE rf_status rf_tensor_set_requires_grad(rf_tensor *t, int requires_grad);
+/* Whether backward gives t a gradient; whether no recorded op made t. */
 RF_API int rf_tensor_requires_grad(const rf_tensor *t);
 RF_API int rf_tensor_is_leaf(const rf_tensor *t);
 
@@ -25,6 +26,7 @@ RF_API void rf_grad_clear(rf_tensor *t);
 /* Replace it by g (its bytes are shared); shapes and types must agree. NULL clears. */
 RF_API RF_MUST_USE rf_status rf_grad_set(rf_tensor *t, rf_tensor *g);
 
+/* How a backward runs; NULL uses the graph up and records nothing. */
 typedef struct rf_backward_options {
     size_t size;
     rf_tensor *seed;  /* gradient of the result; NULL: ones, for a one-element result      */
@@ -41,6 +43,7 @@ typedef struct rf_backward_options {
  * and with it the bytes of interior tensors that nobody holds (reading one: RF_E_STALE).
  * A failure leaves no half-added gradient of the leaf at fault; the graph is then used up too. */
 RF_API RF_MUST_USE rf_status rf_backward(rf_scope *s, rf_tensor *loss);
+/* The same with options; result may have any shape if opts give a seed. */
 RF_API RF_MUST_USE rf_status rf_backward_with(rf_scope *s, rf_tensor *result,
                                               const rf_backward_options *opts);
 /* The gradients of result for chosen inputs (leaves or not), scoped, one per input; leaves keep
@@ -68,6 +71,7 @@ typedef struct rf_function {
     void (*destroy)(void *payload);
 } rf_function;
 
+/* How rf_gradcheck compares; NULL and zeros are what is written at each field. */
 typedef struct rf_gradcheck_options {
     size_t size;
     double step;      /* 0: 1e-6, for f64                                                   */

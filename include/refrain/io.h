@@ -12,14 +12,17 @@ extern "C" {
 #endif
 
 /* ---- safetensors ----------------------------------------------------------------------------- */
+/* An open safetensors file. */
 typedef struct rf_safetensors rf_safetensors;
 
 /* Open and check a file (owned): header length, JSON, offsets without holes or overlaps, sizes
  * that fit shapes. RF_E_IO or RF_E_FORMAT with what and where. */
 RF_API RF_MUST_USE rf_status rf_safetensors_open(rf_safetensors **out, rf_context *ctx,
                                                  const char *path);
+/* Close it; names that it gave are gone. NULL is fine. */
 RF_API void rf_safetensors_close(rf_safetensors *file);
 
+/* One tensor of a file. */
 typedef struct rf_safetensors_entry {
     const char *name;       /* borrowed */
     const char *dtype_name; /* as in the file: "F32", "BF16", "F16" ... */
@@ -28,6 +31,7 @@ typedef struct rf_safetensors_entry {
     int64_t dims[RF_MAX_RANK];
     uint64_t bytes;
 } rf_safetensors_entry;
+/* How many tensors a file has, and what is known of one (names borrowed). */
 RF_API size_t rf_safetensors_num(const rf_safetensors *file);
 RF_API RF_MUST_USE rf_status rf_safetensors_get(const rf_safetensors *file, size_t index,
                                                 rf_safetensors_entry *out);
@@ -68,6 +72,7 @@ typedef struct rf_state {
     {                                \
         sizeof(rf_state), 0, 0, 0, 0 \
     }
+/* Write the file; RF_E_ARGUMENT without a module. */
 RF_API RF_MUST_USE rf_status rf_state_save(const rf_state *state, const char *path);
 /* Read into what state names. The module and the optimiser must have the same paths, shapes and
  * types in the same order (RF_E_NOT_FOUND, RF_E_SHAPE), the data the same fingerprint (RF_E_STATE);
@@ -82,7 +87,9 @@ RF_API RF_MUST_USE rf_status rf_state_options(char **out, rf_context *ctx, const
  * rf_text_free). One of more than limit bytes is RF_E_FORMAT. */
 RF_API RF_MUST_USE rf_status rf_text_read(char **out, size_t *len, rf_context *ctx,
                                           const char *path, size_t limit);
+/* End a text that one of these functions gave. */
 RF_API void rf_text_free(rf_context *ctx, char *text);
+/* Write len bytes as the whole of a file, atomically. */
 RF_API RF_MUST_USE rf_status rf_text_write(rf_context *ctx, const char *path, const char *text,
                                            size_t len);
 /* The value of a top-level key (at most 128 bytes) of a JSON object in text, as a number or a

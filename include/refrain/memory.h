@@ -9,6 +9,7 @@
 extern "C" {
 #endif
 
+/* What bytes are held for. */
 typedef enum rf_mem_class {
     RF_MEM_ALL,        /* the sum of all the others                                     */
     RF_MEM_PARAM,      /* parameters and buffers of modules                             */
@@ -25,6 +26,7 @@ typedef enum rf_mem_class {
 /* "activation"; "unknown" for a number that is no class. */
 RF_API const char *rf_mem_class_name(rf_mem_class cls);
 
+/* The figures of a class on a device. */
 typedef struct rf_memory_info {
     uint64_t used;        /* bytes held now                                              */
     uint64_t peak;        /* the most held at once since the context began or a reset    */
@@ -35,6 +37,7 @@ typedef struct rf_memory_info {
 /* A device is a small number: the processor, or shapes without bytes, or a registered one. */
 typedef enum rf_device { RF_DEVICE_CPU = 0, RF_DEVICE_META = 1 } rf_device;
 
+/* The figures as they are now. */
 RF_API RF_MUST_USE rf_status rf_memory_get(rf_context *ctx, rf_device device, rf_mem_class cls,
                                            rf_memory_info *out);
 
@@ -50,11 +53,13 @@ RF_API void rf_memory_reset_peak(rf_context *ctx);
 
 /* A mark remembers the ledger of a moment (owned). Marks nest in any order. */
 typedef struct rf_memory_mark rf_memory_mark;
+/* What changed since a mark. */
 typedef struct rf_memory_change {
     int64_t live; /* bytes held now minus bytes held at the mark; may be negative   */
     int64_t peak; /* the most held since the mark, minus bytes held at the mark     */
 } rf_memory_change;
 
+/* Begin and end a mark; what changed in a class since it was made. */
 RF_API RF_MUST_USE rf_status rf_memory_mark_create(rf_memory_mark **out, rf_context *ctx);
 RF_API void rf_memory_mark_destroy(rf_memory_mark *mark);
 RF_API RF_MUST_USE rf_status rf_memory_delta(const rf_memory_mark *mark, rf_device device,

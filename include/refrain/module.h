@@ -35,6 +35,7 @@ RF_API RF_MUST_USE rf_status rf_module_create(rf_module **out, rf_context *ctx,
  * that still needs it for a recompute fails with RF_E_STALE, and does not crash. NULL is fine. */
 RF_API void rf_module_destroy(rf_module *m);
 
+/* What the module was made with: its self, its class, its context (all borrowed). */
 RF_API void *rf_module_self(const rf_module *m);
 RF_API const rf_module_class *rf_module_class_of(const rf_module *m);
 RF_API rf_context *rf_module_context(const rf_module *m);
@@ -57,6 +58,7 @@ RF_API RF_MUST_USE rf_status rf_module_add_child(rf_module *m, const char *name,
 RF_API rf_module *rf_module_find(rf_module *m, const char *path);
 RF_API rf_tensor *rf_module_param(const rf_module *m, const char *path);
 RF_API rf_tensor *rf_module_buffer(const rf_module *m, const char *path);
+/* How many children m has itself. */
 RF_API size_t rf_module_num_children(const rf_module *m);
 RF_API rf_module *rf_module_child(const rf_module *m,
                                   size_t index); /* in order of adding; borrowed */
@@ -75,6 +77,7 @@ RF_API rf_status rf_module_each_param(rf_module *m, int all_paths, rf_tensor_vis
 RF_API rf_status rf_module_each_buffer(rf_module *m, rf_tensor_visitor visit, void *payload);
 
 /* ---- calling ------------------------------------------------------------------------------- */
+/* Run m on in->num tensors for out->num results, which are kept in s. */
 RF_API RF_MUST_USE rf_status rf_module_call(rf_module *m, rf_scope *s, const rf_values *in,
                                             rf_values *out);
 /* One tensor in, one out; an expression: NULL in, NULL out. */

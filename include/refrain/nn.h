@@ -19,11 +19,13 @@ RF_API RF_MUST_USE rf_status rf_nn_embedding(rf_module **out, rf_context *ctx, i
 /* Over the last axis. "weight" ones, "bias" zeros; eps 0 means 1e-5. */
 RF_API RF_MUST_USE rf_status rf_nn_layer_norm(rf_module **out, rf_context *ctx, int64_t width,
                                               double eps);
+/* Over the last axis. "weight" ones; eps 0 means 1e-5. */
 RF_API RF_MUST_USE rf_status rf_nn_rms_norm(rf_module **out, rf_context *ctx, int64_t width,
                                             double eps);
 /* Only while training. */
 RF_API RF_MUST_USE rf_status rf_nn_dropout(rf_module **out, rf_context *ctx, double rate);
 
+/* Kinds of rf_nn_activation; each is the op of the same name. */
 typedef enum rf_activation {
     RF_ACTIVATION_RELU,
     RF_ACTIVATION_GELU,
@@ -32,6 +34,7 @@ typedef enum rf_activation {
     RF_ACTIVATION_TANH,
     RF_ACTIVATION_SIGMOID
 } rf_activation;
+/* A module without parameters that applies one op to its input. */
 RF_API RF_MUST_USE rf_status rf_nn_activation(rf_module **out, rf_context *ctx, rf_activation kind);
 
 /* A container: calls its children "0", "1", ... one after the other, one tensor between them. */

@@ -26,6 +26,7 @@ RF_API rf_tensor *rf_mul_inplace(rf_scope *s, rf_tensor *a, rf_tensor *b);
 RF_API rf_tensor *rf_relu_inplace(rf_scope *s, rf_tensor *a);
 
 /* ---- element by element -------------------------------------------------------------------- */
+/* The functions of the C library of these names; angles are in radians. */
 RF_API rf_tensor *rf_exp(rf_scope *s, rf_tensor *x);
 RF_API rf_tensor *rf_log(rf_scope *s, rf_tensor *x);
 RF_API rf_tensor *rf_sqrt(rf_scope *s, rf_tensor *x);
@@ -40,6 +41,7 @@ RF_API rf_tensor *rf_gelu_tanh(rf_scope *s,
 RF_API rf_tensor *rf_silu(rf_scope *s, rf_tensor *x); /* x sigmoid(x)                      */
 
 /* ---- products ------------------------------------------------------------------------------ */
+/* Which operands of a product are taken with their last two axes swapped. */
 typedef enum rf_transpose {
     RF_TRANSPOSE_NONE = 0,
     RF_TRANSPOSE_A = 1,
@@ -69,13 +71,17 @@ RF_API rf_tensor *rf_max_axis(rf_scope *s, rf_tensor *x, int axis, int keep);
 RF_API rf_tensor *rf_sum_to(rf_scope *s, rf_tensor *x, size_t rank, const int64_t *dims);
 
 /* ---- shape: views without a copy where strides allow --------------------------------------- */
+/* The same elements in other dims, of which one may be -1: whatever fits. */
 RF_API rf_tensor *rf_reshape(rf_scope *s, rf_tensor *x, size_t rank,
                              const int64_t *dims); /* one -1 */
+/* Swap two axes; or order all of them: axis i of the result is axis axes[i] of x. Views. */
 RF_API rf_tensor *rf_transpose_axes(rf_scope *s, rf_tensor *x, int a, int b);
 RF_API rf_tensor *rf_permute(rf_scope *s, rf_tensor *x, size_t rank, const int *axes);
 /* Elements start to stop - 1 along axis; negative ends count from the axis's end. */
 RF_API rf_tensor *rf_slice(rf_scope *s, rf_tensor *x, int axis, int64_t start, int64_t stop);
+/* A view with dims of the same or higher rank, in which axes of size 1 are repeated. */
 RF_API rf_tensor *rf_expand(rf_scope *s, rf_tensor *x, size_t rank, const int64_t *dims);
+/* One after the other along axis; all other sizes must agree. A copy. */
 RF_API rf_tensor *rf_concat(rf_scope *s, const rf_values *xs, int axis);
 /* xs->num equal parts along axis, as views, written to xs->v. */
 RF_API RF_MUST_USE rf_status rf_split(rf_scope *s, rf_tensor *x, int axis, rf_values *parts);
@@ -83,13 +89,16 @@ RF_API RF_MUST_USE rf_status rf_split(rf_scope *s, rf_tensor *x, int axis, rf_va
 RF_API rf_tensor *rf_contiguous(rf_scope *s, rf_tensor *x);
 RF_API rf_tensor *rf_clone(rf_scope *s, rf_tensor *x);  /* a copy, recorded            */
 RF_API rf_tensor *rf_detach(rf_scope *s, rf_tensor *x); /* same bytes, no gradient     */
+/* Another type; to a lower precision by rounding to nearest, ties to even. */
 RF_API rf_tensor *rf_cast(rf_scope *s, rf_tensor *x, rf_dtype dtype);
 
 /* ---- networks ------------------------------------------------------------------------------ */
 /* Over the last axis. */
 RF_API rf_tensor *rf_softmax(rf_scope *s, rf_tensor *x);
 RF_API rf_tensor *rf_log_softmax(rf_scope *s, rf_tensor *x);
+/* How the rows of a loss become one number. */
 typedef enum rf_reduction { RF_REDUCTION_MEAN = 0, RF_REDUCTION_SUM = 1 } rf_reduction;
+/* NULL is: the mean, over all rows. */
 typedef struct rf_cross_entropy_options {
     size_t size;
     rf_reduction reduction;

@@ -8,6 +8,7 @@
 extern "C" {
 #endif
 
+/* An optimiser of the parameters of a module. */
 typedef struct rf_optim rf_optim;
 
 /* Options of the parameters whose path from the module matches the pattern ('*' stands for any run
@@ -19,6 +20,7 @@ typedef struct rf_param_group {
     double weight_decay;
 } rf_param_group;
 
+/* Options of stochastic gradient descent; NULL is plain, with lr 1e-2. */
 typedef struct rf_sgd_options {
     size_t size;
     double lr; /* 0: 1e-2 */
@@ -37,6 +39,7 @@ typedef struct rf_sgd_options {
 /* p -= lr (momentum b + ...): v = momentum v + (1 - dampening) g; p -= lr v. */
 RF_API RF_MUST_USE rf_status rf_optim_sgd(rf_optim **out, rf_module *m, const rf_sgd_options *opts);
 
+/* Options of AdamW; zeros are what is written at each field. */
 typedef struct rf_adamw_options {
     size_t size;
     double lr;           /* 0: 1e-3  */
@@ -50,6 +53,7 @@ typedef struct rf_adamw_options {
     {                                                 \
         sizeof(rf_adamw_options), 0, 0, 0, 0, 0, 0, 0 \
     }
+/* AdamW over the parameters of m that require a gradient (owned). */
 RF_API RF_MUST_USE rf_status rf_optim_adamw(rf_optim **out, rf_module *m,
                                             const rf_adamw_options *opts);
 
@@ -58,14 +62,17 @@ RF_API RF_MUST_USE rf_status rf_optim_adamw(rf_optim **out, rf_module *m,
 RF_API RF_MUST_USE rf_status rf_optim_step(rf_optim *opt);
 /* Drop the gradients of the optimiser's parameters. */
 RF_API void rf_optim_zero_grad(rf_optim *opt);
+/* The learning rate from the next step on. */
 RF_API void rf_optim_set_lr(rf_optim *opt, double lr);
 RF_API double rf_optim_lr(const rf_optim *opt);
 RF_API uint64_t rf_optim_steps(const rf_optim *opt); /* steps taken */
+/* End it and its state; the module stays. NULL is fine. */
 RF_API void rf_optim_destroy(rf_optim *opt);
 
 /* The state by name ("step", "h.0.attn.c_attn.weight/m" ...), for saving and restoring: visit in a
  * fixed order; tensors are borrowed and may be overwritten. */
 RF_API rf_status rf_optim_each_state(rf_optim *opt, rf_tensor_visitor visit, void *payload);
+/* Say how many steps were taken, after restoring a state. */
 RF_API void rf_optim_set_steps(rf_optim *opt, uint64_t steps);
 
 /* The 2-norm of all gradients together; if above max_norm they are scaled by max_norm / norm. The

@@ -16,8 +16,10 @@
 extern "C" {
 #endif
 
+/* The most axes that a tensor may have. */
 #define RF_MAX_RANK 8
 
+/* Types of elements. */
 typedef enum rf_dtype {
     RF_F32 = 0,
     RF_F64 = 1,
@@ -43,6 +45,7 @@ RF_API rf_status rf_scope_status(const rf_scope *s);
 RF_API void rf_scope_clear(rf_scope *s);
 /* Record a failure of your own, as an op would; the first one stays. Returns status. */
 RF_API rf_status rf_scope_fail(rf_scope *s, rf_status status, const char *message);
+/* The context that the scope was opened in (borrowed). */
 RF_API rf_context *rf_scope_context(const rf_scope *s);
 /* Whether ops in this scope (and in scopes opened in it from now on) record for gradients. */
 RF_API void rf_scope_set_grad(rf_scope *s, int enabled);
@@ -54,10 +57,12 @@ RF_API rf_tensor *rf_keep(rf_scope *s, rf_tensor *t);
 RF_API void rf_release(rf_scope *s, rf_tensor *t);
 /* Let a handle outlive every scope, once more per call; end each with rf_tensor_drop. Returns t. */
 RF_API rf_tensor *rf_tensor_hold(rf_tensor *t);
+/* End one hold; the last one gives the bytes back. NULL is fine. */
 RF_API void rf_tensor_drop(rf_tensor *t);
 
 /* ---- making tensors ------------------------------------------------------------------------ */
 
+/* What rf_tensor_create makes; zeros are an f32 of rank 0 on the processor. */
 typedef struct rf_tensor_options {
     size_t size;
     rf_dtype dtype;
@@ -105,6 +110,7 @@ RF_API RF_MUST_USE rf_status rf_tensor_copy_from(rf_tensor *t, const void *host,
 /* The single element of a one-element tensor, as a double. */
 RF_API RF_MUST_USE rf_status rf_tensor_item(const rf_tensor *t, double *out);
 
+/* What a tensor is: its context (borrowed), type of elements, device, and number of axes. */
 RF_API rf_context *rf_tensor_context(const rf_tensor *t);
 RF_API rf_dtype rf_tensor_dtype(const rf_tensor *t);
 RF_API rf_device rf_tensor_device(const rf_tensor *t);
@@ -120,6 +126,7 @@ RF_API uint32_t rf_tensor_version(const rf_tensor *t);
  * stale). In a recompute this computes the value first. Changing a recorded tensor this way is not
  * noticed: call rf_tensor_touch. */
 RF_API void *rf_tensor_data(rf_tensor *t);
+/* Say that the elements were changed through rf_tensor_data: the version rises. */
 RF_API void rf_tensor_touch(rf_tensor *t);
 /* Whether two handles name the same bytes in the same shape. */
 RF_API int rf_tensor_same(const rf_tensor *a, const rf_tensor *b);
