@@ -7,6 +7,7 @@
 #include "cli/report.h"
 #include "cli/sample.h"
 #include "cli/train.h"
+#include "cli/waiting.h"
 
 typedef union main_options {
     train_options train;
@@ -93,6 +94,7 @@ static int main_command(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    waiting_settle(argv);
     int status = main_command(argc, argv);
     if ((fflush(stdout) || ferror(stdout)) && status == EXIT_FINE) {
         report_error("not all output could be written", "standard output", "make room for it");
