@@ -70,7 +70,8 @@ static rf_status payload_call(void *payload, rf_scope *s, const rf_values *in, r
                        p->m->cls->name);
     if (rf_module_param_stamp(p->m) != p->params)
         return rf_fail(p->ctx, RF_E_MUTATED,
-                       "%s: a parameter changed between the forward and the backward",
+                       "%s: a parameter, or whether it wants a gradient, changed between the "
+                       "forward and the backward",
                        p->m->cls->name);
     if (!p->range)
         return rf_module_forward(p->m, s, in, out);

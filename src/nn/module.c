@@ -167,6 +167,7 @@ uint64_t rf_module_param_stamp(rf_module *m)
         for (size_t i = 0; i < at->params.num; i++) {
             const rf_tensor *t = at->params.v[i].t;
             h = module_mix(module_mix(h, (uint64_t)(uintptr_t)t), rf_tensor_version(t));
+            h = module_mix(h, rf_tensor_requires_grad(t) ? 2 : 1);
             h ^= h >> 29;
         }
     return h;
