@@ -65,11 +65,27 @@ static double ref_unary_value(rf_unary kind, double x)
     }
 }
 
-/* 64-bit integers do not fit a double: copy and negate them as they are. */
+/* 64-bit integers do not fit a double: they are computed with as they are, and wrap around. */
 static int64_t ref_integer(const rf_view *v, int64_t i)
 {
     return v->shape.dtype == RF_I64 ? ((const int64_t *)v->data)[ref_at(v, i)]
                                     : (int64_t)ref_get(v, i);
+}
+
+static void ref_set_integer(const rf_view *v, int64_t i, uint64_t value)
+{
+    int64_t at = ref_at(v, i);
+    if (v->shape.dtype == RF_I64)
+        ((int64_t *)v->data)[at] = (int64_t)value;
+    else if (v->shape.dtype == RF_I32)
+        ((int32_t *)v->data)[at] = (int32_t)(uint32_t)value;
+    else
+        ((uint8_t *)v->data)[at] = (uint8_t)value;
+}
+
+static int ref_is_integer(const rf_view *v)
+{
+    return v->shape.dtype >= RF_I32;
 }
 
 static rf_status ref_unary(const rf_exec *e, rf_unary kind, const rf_view *x, const rf_view *y)
@@ -77,9 +93,10 @@ static rf_status ref_unary(const rf_exec *e, rf_unary kind, const rf_view *x, co
     int64_t n = rf_shape_count(&y->shape);
     (void)e;
     for (int64_t i = 0; i < n; i++)
-        if (x->shape.dtype == RF_I64 && y->shape.dtype == RF_I64 && kind <= RF_UNARY_NEG)
-            ((int64_t *)y->data)[ref_at(y, i)] =
-                kind == RF_UNARY_NEG ? -ref_integer(x, i) : ref_integer(x, i);
+        if (ref_is_integer(x) && ref_is_integer(y) && kind <= RF_UNARY_NEG)
+            ref_set_integer(y, i,
+                            kind == RF_UNARY_NEG ? -(uint64_t)ref_integer(x, i)
+                                                 : (uint64_t)ref_integer(x, i));
         else
             ref_set(y, i, ref_unary_value(kind, ref_get(x, i)));
     return RF_OK;
@@ -119,13 +136,23 @@ static double ref_binary_value(rf_binary kind, double x, double y)
     }
 }
 
+static uint64_t ref_binary_integer(rf_binary kind, uint64_t x, uint64_t y)
+{
+    return kind == RF_BINARY_ADD ? x + y : kind == RF_BINARY_SUB ? x - y : x * y;
+}
+
 static rf_status ref_binary(const rf_exec *e, rf_binary kind, const rf_view *x, const rf_view *y,
                             const rf_view *z)
 {
     int64_t n = rf_shape_count(&z->shape);
     (void)e;
     for (int64_t i = 0; i < n; i++)
-        ref_set(z, i, ref_binary_value(kind, ref_get(x, i), ref_get(y, i)));
+        if (ref_is_integer(z) && kind <= RF_BINARY_MUL)
+            ref_set_integer(
+                z, i,
+                ref_binary_integer(kind, (uint64_t)ref_integer(x, i), (uint64_t)ref_integer(y, i)));
+        else
+            ref_set(z, i, ref_binary_value(kind, ref_get(x, i), ref_get(y, i)));
     return RF_OK;
 }
 
@@ -150,27 +177,30 @@ static rf_status ref_fill(const rf_exec *e, double value, const rf_view *y)
 
 /* ---- reductions ---- */
 
-/* The position in y of the sum that element i of x belongs to. */
-static int64_t ref_reduced(const rf_view *x, const rf_view *y, int64_t i)
+/* The sum of those `count` elements of x that element o of y stands for; in f64, whatever the type:
+ * a sum that is rounded at every step stands still. */
+static double ref_sum_to(const rf_view *x, const rf_view *y, int64_t o, int64_t count)
 {
-    int64_t at = 0;
-    for (int axis = x->shape.rank - 1; axis >= 0; axis--) {
-        int64_t k = i % x->shape.dims[axis];
-        at += y->shape.dims[axis] == 1 ? 0 : k * y->strides[axis];
-        i /= x->shape.dims[axis];
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t kept = o, summed = i, at = 0;
+        for (int axis = x->shape.rank - 1; axis >= 0; axis--) {
+            int64_t dim = x->shape.dims[axis], *from = y->shape.dims[axis] == 1 ? &summed : &kept;
+            at += *from % dim * x->strides[axis];
+            *from /= dim;
+        }
+        sum += rf_element_get(x, at);
     }
-    return at;
+    return sum;
 }
 
 rf_status rf_reference_sum(const rf_exec *e, double scale, const rf_view *x, const rf_view *y)
 {
-    int64_t n = rf_shape_count(&x->shape);
-    rf_status status = ref_fill(e, 0, y);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t at = ref_reduced(x, y, i);
-        rf_element_set(y, at, rf_element_get(y, at) + ref_get(x, i));
-    }
-    return status ? status : ref_affine(e, scale, 0, y, y);
+    int64_t n = rf_shape_count(&y->shape), each = n ? rf_shape_count(&x->shape) / n : 0;
+    (void)e;
+    for (int64_t o = 0; o < n; o++)
+        ref_set(y, o, scale * ref_sum_to(x, y, o, each));
+    return RF_OK;
 }
 
 rf_status rf_reference_max_last(const rf_exec *e, const rf_view *x, const rf_view *y,
@@ -307,38 +337,65 @@ static rf_status ref_layer_norm(const rf_exec *e, double eps, const rf_view *x, 
     return RF_OK;
 }
 
-static void ref_add(const rf_view *v, int64_t i, double value)
+/* What both norms' gradients are made of: x, dy, gain, and h = (x - mean) rstd, mean 0 for rms. */
+typedef struct ref_norm_row {
+    const rf_view *dy, *x, *gain;
+    int64_t first;
+    double mean, rstd;
+} ref_norm_row;
+
+static ref_norm_row ref_norm_row_of(const rf_view *const in[5], int64_t row)
 {
-    ref_set(v, i, ref_get(v, i) + value);
+    return (ref_norm_row){in[0],
+                          in[1],
+                          in[2],
+                          row * ref_last(in[1]),
+                          in[3] ? ref_get(in[3], row) : 0,
+                          ref_get(in[4], row)};
 }
 
-/* Both norms: h = (x - mean) rstd, mean 0 for the rms norm. */
+static double ref_norm_h(const ref_norm_row *r, int64_t k)
+{
+    return (ref_get(r->x, r->first + k) - r->mean) * r->rstd;
+}
+
+static double ref_norm_d(const ref_norm_row *r, int64_t k)
+{
+    return ref_get(r->dy, r->first + k) * (r->gain ? ref_get(r->gain, k) : 1);
+}
+
+/* dgain (dbias, if along is 0): a column's sum over all rows. */
+static void ref_norm_columns(const rf_view *const in[5], const rf_view *out, int along)
+{
+    int64_t c = ref_last(in[1]), n = rf_shape_count(&in[1]->shape);
+    for (int64_t k = 0; out && k < c; k++) {
+        double sum = 0;
+        for (int64_t row = 0; row < n / c; row++) {
+            ref_norm_row r = ref_norm_row_of(in, row);
+            sum += ref_get(r.dy, r.first + k) * (along ? ref_norm_h(&r, k) : 1);
+        }
+        ref_set(out, k, sum);
+    }
+}
+
 static rf_status ref_norm_grad(const rf_exec *e, const rf_view *const in[5],
                                const rf_view *const out[3])
 {
-    const rf_view *dy = in[0], *x = in[1], *gain = in[2], *mean = in[3], *rstd = in[4];
-    int64_t c = ref_last(x), n = rf_shape_count(&x->shape);
-    for (int j = 1; j < 3; j++)
-        if (out[j])
-            ref_fill(e, 0, out[j]);
-    for (int64_t row = 0; c && row < n / c; row++) {
-        double m = mean ? ref_get(mean, row) : 0, r = ref_get(rstd, row), sum = 0, along = 0;
+    int64_t c = ref_last(in[1]), n = rf_shape_count(&in[1]->shape);
+    (void)e;
+    for (int64_t row = 0; out[0] && c && row < n / c; row++) {
+        ref_norm_row r = ref_norm_row_of(in, row);
+        double sum = 0, along = 0;
         for (int64_t k = 0; k < c; k++) {
-            double g = ref_get(dy, row * c + k), h = (ref_get(x, row * c + k) - m) * r;
-            double d = g * (gain ? ref_get(gain, k) : 1);
-            sum += d / (double)c;
-            along += d * h / (double)c;
-            if (out[1])
-                ref_add(out[1], k, g * h);
-            if (out[2])
-                ref_add(out[2], k, g);
+            sum += in[3] ? ref_norm_d(&r, k) / (double)c : 0;
+            along += ref_norm_d(&r, k) * ref_norm_h(&r, k) / (double)c;
         }
-        for (int64_t k = 0; out[0] && k < c; k++) {
-            double h = (ref_get(x, row * c + k) - m) * r;
-            double d = ref_get(dy, row * c + k) * (gain ? ref_get(gain, k) : 1);
-            ref_set(out[0], row * c + k, r * (d - (mean ? sum : 0) - h * along));
-        }
+        for (int64_t k = 0; k < c; k++)
+            ref_set(out[0], row * c + k,
+                    r.rstd * (ref_norm_d(&r, k) - sum - ref_norm_h(&r, k) * along));
     }
+    ref_norm_columns(in, out[1], 1);
+    ref_norm_columns(in, out[2], 0);
     return RF_OK;
 }
 
@@ -369,23 +426,32 @@ static rf_status ref_rms_norm_grad(const rf_exec *e, const rf_view *const in[4],
 
 /* ---- targets and ids ---- */
 
+/* Whether all numbers lie in [0, limit), or are the ignored one: asked before anything is written.
+ */
+static int ref_numbers_fit(const rf_view *numbers, int64_t limit, const int64_t *ignored)
+{
+    int64_t n = rf_shape_count(&numbers->shape);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t id = ref_integer(numbers, i);
+        if ((id < 0 || id >= limit) && !(ignored && id == *ignored))
+            return 0;
+    }
+    return 1;
+}
+
 static rf_status ref_cross_entropy(const rf_exec *e, const int64_t *ignored, const rf_view *logits,
                                    const rf_view *targets, const rf_view *losses,
                                    const rf_view *lse)
 {
     int64_t rows = logits->shape.dims[0], c = logits->shape.dims[1];
     (void)e;
+    if (!ref_numbers_fit(targets, c, ignored))
+        return RF_E_ARGUMENT;
     for (int64_t r = 0; r < rows; r++) {
         int64_t t = ref_integer(targets, r);
         double sum = ref_log_sum_exp(logits, r, c);
         ref_set(lse, r, sum);
-        if (ignored && t == *ignored) {
-            ref_set(losses, r, 0);
-            continue;
-        }
-        if (t < 0 || t >= c)
-            return RF_E_ARGUMENT;
-        ref_set(losses, r, sum - ref_get(logits, r * c + t));
+        ref_set(losses, r, ignored && t == *ignored ? 0 : sum - ref_get(logits, r * c + t));
     }
     return RF_OK;
 }
@@ -419,29 +485,43 @@ static rf_status ref_embedding(const rf_exec *e, const rf_view *table, const rf_
 {
     int64_t n = rf_shape_count(&ids->shape), c = table->shape.dims[1];
     (void)e;
-    for (int64_t i = 0; i < n; i++) {
-        int64_t id = ref_integer(ids, i);
-        if (id < 0 || id >= table->shape.dims[0])
-            return RF_E_ARGUMENT;
+    if (!ref_numbers_fit(ids, table->shape.dims[0], NULL))
+        return RF_E_ARGUMENT;
+    for (int64_t i = 0; i < n; i++)
         for (int64_t k = 0; k < c; k++)
-            ref_set(y, i * c + k, ref_get(table, id * c + k));
-    }
+            ref_set(y, i * c + k, ref_get(table, ref_integer(ids, i) * c + k));
     return RF_OK;
 }
 
+/* Whether a position before i has the same id. */
+static int ref_seen(const rf_view *ids, int64_t i)
+{
+    for (int64_t j = 0; j < i; j++)
+        if (ref_integer(ids, j) == ref_integer(ids, i))
+            return 1;
+    return 0;
+}
+
+/* A row is written once, where its id comes first: the sum over all that follow. */
 static rf_status ref_embedding_grad(const rf_exec *e, const rf_view *dy, const rf_view *ids,
                                     const rf_view *dtable)
 {
     int64_t n = rf_shape_count(&ids->shape), c = dtable->shape.dims[1];
-    rf_status status = ref_fill(e, 0, dtable);
-    for (int64_t i = 0; i < n && !status; i++) {
+    if (!ref_numbers_fit(ids, dtable->shape.dims[0], NULL))
+        return RF_E_ARGUMENT;
+    ref_fill(e, 0, dtable);
+    for (int64_t i = 0; i < n; i++) {
+        if (ref_seen(ids, i))
+            continue;
         int64_t id = ref_integer(ids, i);
-        if (id < 0 || id >= dtable->shape.dims[0])
-            return RF_E_ARGUMENT;
-        for (int64_t k = 0; k < c; k++)
-            ref_add(dtable, id * c + k, ref_get(dy, i * c + k));
+        for (int64_t k = 0; k < c; k++) {
+            double sum = 0;
+            for (int64_t j = i; j < n; j++)
+                sum += ref_integer(ids, j) == id ? ref_get(dy, j * c + k) : 0;
+            ref_set(dtable, id * c + k, sum);
+        }
     }
-    return status;
+    return RF_OK;
 }
 
 /* ---- positions and attention ---- */
@@ -472,6 +552,24 @@ static double ref_dot(const rf_view *a, int64_t i, const rf_view *b, int64_t j, 
     return sum;
 }
 
+#define REF_COLUMNS 64 /* of a row of o, dq, dk or dv that are summed at a time */
+
+/* sum[x] += weight v[row, first + x] */
+static void ref_gather(double *sum, double weight, const rf_view *v, int64_t row, int64_t first)
+{
+    int64_t d = ref_last(v);
+    for (int64_t x = 0; x < REF_COLUMNS && first + x < d; x++)
+        sum[x] += weight * ref_get(v, row * d + first + x);
+}
+
+static void ref_put_row(const double *sum, double scale, const rf_view *v, int64_t row,
+                        int64_t first)
+{
+    int64_t d = ref_last(v);
+    for (int64_t x = 0; x < REF_COLUMNS && first + x < d; x++)
+        ref_set(v, row * d + first + x, sum[x] * scale);
+}
+
 rf_status rf_reference_attention(const rf_exec *e, double scale, const rf_view *const in[3],
                                  const rf_view *o, const rf_view *lse)
 {
@@ -479,42 +577,58 @@ rf_status rf_reference_attention(const rf_exec *e, double scale, const rf_view *
     (void)e;
     for (int64_t i = 0; i < n; i++) {
         int64_t first = i - i % t;
-        double top = -INFINITY, sum = 0;
+        double top = -INFINITY, total = 0;
         for (int64_t j = first; j <= i; j++)
             top = fmax(top, scale * ref_dot(in[0], i, in[1], j, d));
-        for (int64_t j = first; j <= i; j++)
-            sum += exp(scale * ref_dot(in[0], i, in[1], j, d) - top);
-        ref_set(lse, i, top + log(sum));
-        for (int64_t k = 0; k < d; k++) {
-            double value = 0;
-            for (int64_t j = first; j <= i; j++)
-                value += exp(scale * ref_dot(in[0], i, in[1], j, d) - top) / sum *
-                         ref_get(in[2], j * d + k);
-            ref_set(o, i * d + k, value);
+        for (int64_t x = 0; x < d || !x; x += REF_COLUMNS) {
+            double sum[REF_COLUMNS] = {0};
+            total = 0;
+            for (int64_t j = first; j <= i; j++) {
+                double p = exp(scale * ref_dot(in[0], i, in[1], j, d) - top);
+                total += p;
+                ref_gather(sum, p, in[2], j, x);
+            }
+            ref_put_row(sum, 1 / total, o, i, x);
         }
+        ref_set(lse, i, top + log(total));
     }
     return RF_OK;
 }
 
+/* p = exp(scale q k' - lse), and *ds = p (do v' - do o') scale, of query i and key j. */
+static double ref_attention_slope(const rf_view *const in[6], double scale, int64_t i, int64_t j,
+                                  double *ds)
+{
+    int64_t d = in[1]->shape.dims[3];
+    double p = exp(scale * ref_dot(in[1], i, in[2], j, d) - ref_get(in[5], i));
+    *ds = p * (ref_dot(in[0], i, in[3], j, d) - ref_dot(in[0], i, in[4], i, d)) * scale;
+    return p;
+}
+
+/* Row r of dq is a sum over the keys before it; of dk and dv, over the queries after it. */
 rf_status rf_reference_attention_grad(const rf_exec *e, double scale, const rf_view *const in[6],
                                       const rf_view *const out[3])
 {
-    const rf_view *g = in[0], *q = in[1], *k = in[2], *v = in[3], *o = in[4], *lse = in[5];
-    int64_t t = q->shape.dims[2], d = q->shape.dims[3], n = rf_shape_count(&lse->shape);
-    for (int j = 0; j < 3; j++)
-        ref_fill(e, 0, out[j]);
-    for (int64_t i = 0; i < n; i++) {
-        double mean = ref_dot(g, i, o, i, d);
-        for (int64_t j = i - i % t; j <= i; j++) {
-            double p = exp(scale * ref_dot(q, i, k, j, d) - ref_get(lse, i));
-            double ds = p * (ref_dot(g, i, v, j, d) - mean) * scale;
-            for (int64_t x = 0; x < d; x++) {
-                ref_add(out[0], i * d + x, ds * ref_get(k, j * d + x));
-                ref_add(out[1], j * d + x, ds * ref_get(q, i * d + x));
-                ref_add(out[2], j * d + x, p * ref_get(g, i * d + x));
+    int64_t t = in[1]->shape.dims[2], d = in[1]->shape.dims[3];
+    int64_t n = rf_shape_count(&in[5]->shape);
+    (void)e;
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t x = 0; x < d; x += REF_COLUMNS) {
+            double dq[REF_COLUMNS] = {0}, dk[REF_COLUMNS] = {0}, dv[REF_COLUMNS] = {0}, ds;
+            int64_t first = r - r % t;
+            for (int64_t j = first; j <= r; j++) {
+                ref_attention_slope(in, scale, r, j, &ds);
+                ref_gather(dq, ds, in[2], j, x);
             }
+            for (int64_t i = r; i < first + t; i++) {
+                double p = ref_attention_slope(in, scale, i, r, &ds);
+                ref_gather(dk, ds, in[1], i, x);
+                ref_gather(dv, p, in[0], i, x);
+            }
+            ref_put_row(dq, 1, out[0], r, x);
+            ref_put_row(dk, 1, out[1], r, x);
+            ref_put_row(dv, 1, out[2], r, x);
         }
-    }
     return RF_OK;
 }
 
