@@ -45,7 +45,8 @@ RF_API const char *rf_module_name(const rf_module *m);  /* inside its parent; ""
 /* ---- names --------------------------------------------------------------------------------- */
 /* Names are non-empty, without dots, and unique in a module; else RF_E_ARGUMENT. add_param holds t
  * (the caller may drop its own hold) and makes it a leaf that requires a gradient. Adding the same
- * tensor to several modules ties them. Buffers are saved with a model and never get gradients. */
+ * tensor to several modules ties them. Buffers are saved with a model and never get gradients
+ * (RF_E_STATE for a tensor that wants one). Either is of class PARAM from then on. */
 RF_API RF_MUST_USE rf_status rf_module_add_param(rf_module *m, const char *name, rf_tensor *t);
 RF_API RF_MUST_USE rf_status rf_module_add_buffer(rf_module *m, const char *name, rf_tensor *t);
 /* Put t in the place of the parameter `name` of m itself, as add_param would add it; ties with
@@ -89,8 +90,10 @@ RF_API int rf_module_training(const rf_module *m);
 
 /* Hooks run in order of adding, outside any region of the module itself: once per forward, never
  * again in a recompute of this module (but again in a recompute of a region around it).
- * pre:  may replace entries of in.  post: may replace entries of out; runs after a failure too
- *   (status tells it), and may not turn a failure into a success. */
+ * pre:  may replace entries of in. A failure ends the call: later pre-hooks and forward don't run.
+ * post: may replace entries of out; runs after a failure too (status tells it) unless it was its
+ *   own pre that failed or never ran, and cannot turn a failure into a success.
+ * Hooks that are added during a call run from the next one on. */
 typedef struct rf_module_hook {
     rf_status (*pre)(void *payload, rf_module *m, rf_scope *s, rf_values *in);
     rf_status (*post)(void *payload, rf_module *m, rf_scope *s, rf_values *out, rf_status status);

@@ -14,10 +14,11 @@ static void call_write_path(const void *module, char *buffer, size_t bytes)
     rf_module_path(module, buffer, bytes);
 }
 
-/* A status that came without a word gets one. errors: how many were recorded before. */
+/* A status that came without a word gets one, also if other errors were met, and mended, on the
+ * way. errors: how many were recorded before. */
 static rf_status call_explain(rf_module *m, uint64_t errors, rf_status status)
 {
-    if (status && errors == rf_context_errors(m->ctx))
+    if (status && (errors == rf_context_errors(m->ctx) || rf_context_error(m->ctx)->code != status))
         rf_fail(m->ctx, status, "%s: %s", m->cls->name, rf_status_text(status));
     return status;
 }
@@ -33,25 +34,41 @@ rf_status rf_module_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_v
     return status;
 }
 
-static rf_status call_pre_hooks(rf_module *m, rf_scope *s, rf_values *in)
+/* The hook after number *id up to `last`; NULL: none. */
+static rf_shared_hook *call_hook(const rf_module *m, uint64_t *id, uint64_t last)
+{
+    rf_shared_hook *shared = rf_hook_next(m, *id, id);
+    if (!shared || *id <= last)
+        return shared;
+    rf_hook_unref(shared);
+    return NULL;
+}
+
+/* Those that stand now: what a hook adds runs from the next call on. *begun is the last one whose
+ * pre ran and did not fail. */
+static rf_status call_pre_hooks(rf_module *m, rf_scope *s, rf_values *in, uint64_t *begun)
 {
     rf_status status = RF_OK;
     rf_shared_hook *shared;
-    uint64_t id = 0;
-    while (!status && (shared = rf_hook_next(m, id, &id)) != NULL) {
+    uint64_t id = 0, last = m->next_hook - 1;
+    while (!status && (shared = call_hook(m, &id, last)) != NULL) {
         if (shared->hook.pre)
             status = shared->hook.pre(shared->hook.payload, m, s, in);
+        status = status ? status : rf_scope_status(s);
         rf_hook_unref(shared);
+        if (!status)
+            *begun = id;
     }
-    return status ? status : rf_scope_status(s);
+    return status;
 }
 
-/* They run after a failure too, and cannot make it good. */
-static rf_status call_post_hooks(rf_module *m, rf_scope *s, rf_values *out, rf_status status)
+/* Of the hooks that began. They run after a failure too, and cannot make it good. */
+static rf_status call_post_hooks(rf_module *m, rf_scope *s, rf_values *out, rf_status status,
+                                 uint64_t begun)
 {
     rf_shared_hook *shared;
     uint64_t id = 0;
-    while ((shared = rf_hook_next(m, id, &id)) != NULL) {
+    while ((shared = call_hook(m, &id, begun)) != NULL) {
         rf_status said = RF_OK;
         if (shared->hook.post)
             said = shared->hook.post(shared->hook.payload, m, s, out, status);
@@ -63,10 +80,13 @@ static rf_status call_post_hooks(rf_module *m, rf_scope *s, rf_values *out, rf_s
 
 static rf_status call_inside(rf_module *m, rf_scope *s, rf_values *in, rf_values *out)
 {
-    rf_status status = call_pre_hooks(m, s, in);
+    uint64_t begun = 0;
+    rf_status status = call_pre_hooks(m, s, in, &begun);
+    if (!status && m->dead)
+        status = rf_fail(m->ctx, RF_E_STALE, "a hook destroyed the module that was called");
     if (!status)
         status = m->run ? m->run(m, s, in, out) : rf_module_forward(m, s, in, out);
-    status = call_post_hooks(m, s, out, status);
+    status = call_post_hooks(m, s, out, status, begun);
     for (size_t i = 0; i < out->num && !status; i++)
         out->v[i] = rf_keep(s, out->v[i]);
     return status;
@@ -101,13 +121,15 @@ rf_status rf_module_call(rf_module *m, rf_scope *s, const rf_values *in, rf_valu
     if (rf_scope_context(s) != m->ctx)
         return rf_scope_fail(s, RF_E_ARGUMENT, "the module and the scope are of two contexts");
     rf_context_set_module(m->ctx, m, call_write_path, &outer);
+    m->refs++; /* a hook may destroy it */
     rf_scope_begin(&inner, m->ctx, s);
     rf_status status = call_explain(m, errors, call_with_copy(m, &inner, in, out));
     if (status)
         for (size_t i = 0; i < out->num; i++)
             out->v[i] = NULL;
     rf_scope_end(&inner);
-    rf_context_set_module(m->ctx, outer, call_write_path, NULL);
+    rf_context_set_module(s->ctx, outer, call_write_path, NULL);
+    rf_module_unref(m);
     if (status)
         rf_scope_fail(s, status, NULL);
     return status;

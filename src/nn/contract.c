@@ -63,7 +63,7 @@ static rf_status contract_run(const rf_api *api, rf_module *const *modules, size
     rf_context *ctx = modules[0]->ctx;
     uint64_t errors = rf_context_errors(ctx);
     rf_status status = api->apply(rf_api_state(api, modules[0]), modules, num, opts);
-    if (status && errors == rf_context_errors(ctx))
+    if (status && (errors == rf_context_errors(ctx) || rf_context_error(ctx)->code != status))
         rf_fail(ctx, status, "%s failed: %s", api->name, rf_status_text(status));
     return status;
 }

@@ -1,5 +1,6 @@
 /* module.c: making and ending modules, and what they own. */
 #include "nn/module.h"
+#include "tensor/handle.h"
 
 #include <string.h>
 
@@ -218,34 +219,52 @@ static rf_status module_check_name(rf_module *m, const char *name)
     return RF_OK;
 }
 
+static rf_status module_check_tensor(rf_module *m, const char *name, const rf_tensor *t)
+{
+    if (!t || rf_tensor_context(t) != m->ctx)
+        return rf_fail(m->ctx, RF_E_ARGUMENT, "'%s': no tensor, or one of another context", name);
+    if (!rf_tensor_is_leaf(t))
+        return rf_fail(m->ctx, RF_E_STATE, "'%s': a parameter or buffer must be a leaf", name);
+    return RF_OK;
+}
+
+/* Hold it; what a module holds is no activation. */
+static rf_tensor *module_take(rf_tensor *t)
+{
+    if (t->storage && t->storage->cls == RF_MEM_ACTIVATION)
+        rf_storage_set_class(t->storage, RF_MEM_PARAM);
+    return rf_tensor_hold(t);
+}
+
 static rf_status module_add_named(rf_module *m, rf_named_list *list, const char *name, rf_tensor *t)
 {
     rf_status status = module_check_name(m, name);
-    if (!status && !t)
-        status = rf_fail(m->ctx, RF_E_ARGUMENT, "'%s': there is no tensor", name);
+    if (!status)
+        status = module_check_tensor(m, name, t);
     if (!status)
         status = rf_host_grow(m->ctx, &list->v, list->num, &list->capacity, sizeof *list->v);
     char *copy = status ? NULL : rf_host_copy_text(m->ctx, name);
     if (!copy)
         return status ? status : rf_context_error(m->ctx)->code;
-    list->v[list->num++] = (rf_named){copy, rf_tensor_hold(t)};
+    list->v[list->num++] = (rf_named){copy, module_take(t)};
     rf_module_changed(m);
     return RF_OK;
 }
 
 rf_status rf_module_add_param(rf_module *m, const char *name, rf_tensor *t)
 {
-    if (t && name && !rf_tensor_is_leaf(t))
-        return rf_fail(m->ctx, RF_E_STATE, "'%s': a parameter must be a leaf", name);
-    rf_status status = module_add_named(m, &m->params, name, t);
+    rf_status status = module_check_name(m, name);
+    if (!status)
+        status = module_check_tensor(m, name, t);
     if (status)
         return status;
+    int wanted = rf_tensor_requires_grad(t);
     status = rf_tensor_set_requires_grad(t, 1);
-    if (status) {
-        rf_named *last = &m->params.v[--m->params.num];
-        rf_host_free_text(m->ctx, last->name);
-        rf_tensor_drop(last->t);
-    }
+    if (status)
+        return status;
+    status = module_add_named(m, &m->params, name, t);
+    if (status && !wanted)
+        (void)!rf_tensor_set_requires_grad(t, 0);
     return status;
 }
 
@@ -257,15 +276,13 @@ rf_status rf_module_set_param(rf_module *m, const char *name, rf_tensor *t)
             named = &m->params.v[i];
     if (!named)
         return rf_fail(m->ctx, RF_E_NOT_FOUND, "%s has no parameter '%s'", m->cls->name, name);
-    if (!t)
-        return rf_fail(m->ctx, RF_E_ARGUMENT, "'%s': there is no tensor", name);
-    if (!rf_tensor_is_leaf(t))
-        return rf_fail(m->ctx, RF_E_STATE, "'%s': a parameter must be a leaf", name);
-    rf_status status = rf_tensor_set_requires_grad(t, 1);
+    rf_status status = module_check_tensor(m, name, t);
+    if (!status)
+        status = rf_tensor_set_requires_grad(t, 1);
     if (status)
         return status;
     rf_tensor *old = named->t;
-    named->t = rf_tensor_hold(t);
+    named->t = module_take(t);
     rf_tensor_drop(old);
     rf_module_changed(m);
     return RF_OK;
@@ -273,6 +290,9 @@ rf_status rf_module_set_param(rf_module *m, const char *name, rf_tensor *t)
 
 rf_status rf_module_add_buffer(rf_module *m, const char *name, rf_tensor *t)
 {
+    if (t && rf_tensor_requires_grad(t))
+        return rf_fail(m->ctx, RF_E_STATE,
+                       "a buffer never gets a gradient, and this tensor wants one");
     return module_add_named(m, &m->buffers, name, t);
 }
 
