@@ -286,9 +286,10 @@ rf_status rf_nn_gpt2(rf_module **out, rf_context *ctx, const rf_gpt2_options *op
     rf_module *child;
     *out = NULL;
     if (o->size != sizeof *o || o->vocab < 1 || o->context < 1 || o->layers < 1 || o->heads < 1 ||
-        o->width < 1 || o->width % o->heads)
+        o->width < 1 || o->width > INT32_MAX || o->width % o->heads)
         return rf_fail(ctx, RF_E_ARGUMENT,
-                       "gpt2: sizes must be positive, and heads (%lld) must divide width (%lld)",
+                       "gpt2: sizes must be positive, widths below 2^31, and heads (%lld) must "
+                       "divide width (%lld)",
                        (long long)o->heads, (long long)o->width);
     if (!(o->dropout >= 0 && o->dropout < 1))
         return rf_fail(ctx, RF_E_ARGUMENT, "gpt2: dropout must be in [0, 1)");
