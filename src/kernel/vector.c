@@ -7,6 +7,7 @@
 #include "kernel/vector/elements.h"
 #include "kernel/vector/tile.h"
 #include "kernel/vector/gemm.h"
+#include "kernel/vector/gemm_f64.h"
 #include "kernel/vector/matmul.h"
 #include "kernel/vector/softmax.h"
 #include "kernel/vector/norm.h"

@@ -264,12 +264,4 @@ static void vec_gemm_part(const void *job, int64_t part)
         vec_gemm_unit(g, lo, g->workspace + (size_t)part * g->bytes);
 }
 
-static rf_status vec_gemm_run(const rf_exec *e, vec_gemm *g)
-{
-    g->workspace = e->workspace;
-    if (g->m && g->n)
-        vec_run(e, g->parts, vec_gemm_part, g);
-    return RF_OK;
-}
-
 #endif

@@ -5,7 +5,7 @@
 #define RF_KERNEL_VECTOR_MATMUL_H
 
 #include "kernel/library.h"
-#include "kernel/vector/gemm.h"
+#include "kernel/vector/gemm_f64.h"
 
 /* Whether the library can (one of the last two strides is 1) and should (enough work in each). */
 static int vec_matmul_library(const vec_gemm *g, rf_sgemm *s)
@@ -37,22 +37,43 @@ static int vec_matmul_library(const vec_gemm *g, rf_sgemm *s)
 static size_t vec_matmul_workspace(size_t threads, const rf_view *a, const rf_view *b,
                                    const rf_view *c)
 {
-    if (!vec_is_float(c))
-        return rf_kernels_reference.matmul_workspace(threads, a, b, c);
-    vec_gemm g = vec_gemm_of(threads, a, b, c);
     rf_sgemm s;
+    vec_gemm g;
+    if (c->shape.dtype == RF_F64) {
+        g = vec_wide_of(threads, a, b, c);
+        return (size_t)g.parts * g.bytes;
+    }
+    if (!vec_is_float(c))
+        return 0;
+    g = vec_gemm_of(threads, a, b, c);
     return vec_matmul_library(&g, &s) ? 0 : (size_t)g.parts * g.bytes;
+}
+
+static rf_status vec_matmul_f64(const rf_exec *e, const rf_view *a, const rf_view *b,
+                                const rf_view *c)
+{
+    vec_gemm g = vec_wide_of(e->threads, a, b, c);
+    g.workspace = e->workspace;
+    if (g.m && g.n)
+        vec_run(e, g.parts, vec_wide_part, &g);
+    return RF_OK;
 }
 
 static rf_status vec_matmul(const rf_exec *e, const rf_view *a, const rf_view *b, const rf_view *c)
 {
     rf_status status = RF_OK;
     rf_sgemm s;
+    if (c->shape.dtype == RF_F64)
+        return vec_matmul_f64(e, a, b, c);
     if (!vec_is_float(c))
-        return rf_kernels_reference.matmul(e, a, b, c);
+        return RF_E_DTYPE;
     vec_gemm g = vec_gemm_of(e->threads, a, b, c);
-    if (!vec_matmul_library(&g, &s))
-        return vec_gemm_run(e, &g);
+    if (!vec_matmul_library(&g, &s)) {
+        g.workspace = e->workspace;
+        if (g.m && g.n)
+            vec_run(e, g.parts, vec_gemm_part, &g);
+        return RF_OK;
+    }
 #if RF_HAVE_ONEDNN
     for (int64_t i = 0; i < g.batch && !status; i++) {
         s.a = (const float *)a->data + vec_matrix_at(a, i);
