@@ -13,7 +13,7 @@ typedef struct rf_sgemm {
     float *c;
 } rf_sgemm;
 
-#if RF_HAVE_ONEDNN
+#if defined(RF_HAVE_ONEDNN)
 /* With exactly e->threads threads; how many the caller's own parallel code gets is left as it was.
  * RF_E_MEMORY, RF_E_LIBRARY. */
 rf_status rf_library_sgemm(const rf_exec *e, const rf_sgemm *s);

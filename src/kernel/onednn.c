@@ -1,7 +1,7 @@
 /* onednn.c: f32 products by oneDNN's BLAS-like entry, which needs no primitive and so no cache. */
 #include "kernel/library.h"
 
-#if RF_HAVE_ONEDNN
+#if defined(RF_HAVE_ONEDNN)
 #include <dnnl.h>
 #ifdef _OPENMP
 #include <omp.h>

@@ -4,10 +4,10 @@
 #include <string.h>
 
 extern const rf_kernels rf_vector_portable;
-#if RF_HAVE_AVX2
+#if defined(RF_HAVE_AVX2)
 extern const rf_kernels rf_vector_avx2;
 #endif
-#if RF_HAVE_AVX512
+#if defined(RF_HAVE_AVX512)
 extern const rf_kernels rf_vector_avx512;
 #endif
 
@@ -17,14 +17,14 @@ static const rf_kernels *select_table(int i, int *more)
     *more = 1;
     switch (i) {
     case 0:
-#if RF_HAVE_AVX512
+#if defined(RF_HAVE_AVX512)
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
             return &rf_vector_avx512;
 #endif
         return NULL;
     case 1:
-#if RF_HAVE_AVX2
+#if defined(RF_HAVE_AVX2)
         if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
             return &rf_vector_avx2;
 #endif

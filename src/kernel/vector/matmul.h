@@ -10,7 +10,7 @@
 /* Whether the library can (one of the last two strides is 1) and should (enough work in each). */
 static int vec_matmul_library(const vec_gemm *g, rf_sgemm *s)
 {
-#if RF_HAVE_ONEDNN
+#if defined(RF_HAVE_ONEDNN)
     unsigned r = g->c->shape.rank;
     if (g->c->shape.dtype != RF_F32 || (double)g->m * (double)g->n * (double)g->k < 1 << 18)
         return 0;
@@ -74,7 +74,7 @@ static rf_status vec_matmul(const rf_exec *e, const rf_view *a, const rf_view *b
             vec_run(e, g.parts, vec_gemm_part, &g);
         return RF_OK;
     }
-#if RF_HAVE_ONEDNN
+#if defined(RF_HAVE_ONEDNN)
     for (int64_t i = 0; i < g.batch && !status; i++) {
         s.a = (const float *)a->data + vec_matrix_at(a, i);
         s.b = (const float *)b->data + vec_matrix_at(b, i);
