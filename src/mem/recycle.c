@@ -13,10 +13,8 @@ static rf_recycled **recycle_bucket(rf_recycle *r, size_t bytes)
     return &r->buckets[(h ^ h >> 8 ^ h >> 16) % RF_RECYCLE_BUCKETS];
 }
 
-void *rf_recycle_get(rf_recycle *r, size_t bytes, uint64_t used)
+void *rf_recycle_get(rf_recycle *r, size_t bytes)
 {
-    if (used > r->high)
-        r->high = used;
     for (rf_recycled **at = recycle_bucket(r, bytes); *at; at = &(*at)->next) {
         rf_recycled *block = *at;
         if (block->bytes != bytes)
@@ -50,4 +48,11 @@ void rf_recycle_trim(rf_recycle *r, const rf_allocator *alloc, uint64_t keep)
             rf_allocator_put(alloc, block, block->bytes);
         }
     }
+}
+
+void rf_recycle_make_room(rf_recycle *r, const rf_allocator *alloc, uint64_t used)
+{
+    if (used > r->high)
+        r->high = used;
+    rf_recycle_trim(r, alloc, r->high - used);
 }

@@ -25,11 +25,14 @@ typedef struct rf_recycle {
     size_t hand;   /* which bucket is emptied next   */
 } rf_recycle;
 
-/* A block of exactly these bytes that waits; NULL: none. used: bytes in use, this one included. */
-void *rf_recycle_get(rf_recycle *r, size_t bytes, uint64_t used);
+/* A block of exactly these bytes that waits; NULL: none. */
+void *rf_recycle_get(rf_recycle *r, size_t bytes);
 /* 1: it waits from now on. 0: the caller frees it. used: bytes in use without it. */
 int rf_recycle_put(rf_recycle *r, void *p, size_t bytes, uint64_t used);
 /* Free blocks that wait until no more than keep bytes do. */
 void rf_recycle_trim(rf_recycle *r, const rf_allocator *alloc, uint64_t keep);
+/* Whenever bytes enter use, of whatever kind: free blocks until the invariant holds. used: bytes in
+ * use, these included. */
+void rf_recycle_make_room(rf_recycle *r, const rf_allocator *alloc, uint64_t used);
 
 #endif

@@ -21,6 +21,8 @@ static void *context_chunk_get(void *payload, size_t bytes)
         ctx->record.error.limit = why.limit;
         return NULL;
     }
+    rf_recycle_make_room(&ctx->recycle, &ctx->alloc,
+                         ctx->ledger.row[RF_DEVICE_CPU][RF_MEM_ALL].used);
     void *p = rf_allocator_get(&ctx->alloc, bytes);
     if (!p && ctx->recycle.bytes) {
         rf_recycle_trim(&ctx->recycle, &ctx->alloc, 0);

@@ -29,10 +29,10 @@ static void *storage_bytes(rf_storage *s)
     if (s->device != RF_DEVICE_CPU)
         return dev->alloc(&ctx->alloc, NULL, s->bytes);
     uint64_t used = storage_used(ctx);
-    void *p = rf_recycle_get(wait, s->bytes, used);
+    void *p = rf_recycle_get(wait, s->bytes);
+    rf_recycle_make_room(wait, &ctx->alloc, used);
     if (p)
         return p;
-    rf_recycle_trim(wait, &ctx->alloc, wait->high - used);
     p = dev->alloc(&ctx->alloc, NULL, s->bytes);
     if (!p && wait->bytes) {
         rf_recycle_trim(wait, &ctx->alloc, 0);

@@ -1,0 +1,131 @@
+/* test_witness.c: the ledger against an outside witness that counts malloc and mmap: over small
+ * GPTs of several sizes, batches and numbers of steps, plain and checkpointed, the two peaks differ
+ * by less than a constant. */
+#include "support/world.h"
+#include "support/witness.h"
+
+#include <stdio.h>
+
+typedef struct subject {
+    int64_t layers, width, context, batch;
+    uint32_t steps;
+    int checkpointed;
+} subject;
+
+static const subject subjects[] = {
+    {1, 16, 8, 1, 2, 0},   {1, 16, 8, 1, 40, 0},  {2, 32, 32, 2, 2, 0},   {2, 32, 32, 2, 2, 1},
+    {2, 32, 32, 16, 2, 0}, {2, 32, 32, 16, 2, 1}, {6, 32, 32, 2, 2, 0},   {6, 32, 32, 2, 10, 1},
+    {3, 128, 64, 4, 2, 0}, {3, 128, 64, 4, 2, 1}, {3, 128, 64, 16, 2, 0}, {8, 128, 64, 4, 2, 1},
+    {48, 32, 32, 2, 3, 0}, {96, 16, 16, 2, 3, 1},
+};
+enum { SUBJECTS = sizeof subjects / sizeof *subjects, VOCABULARY = 128 };
+
+static void witnessed_step(rf_context *ctx, rf_module *model, rf_optim *optim, const subject *sub)
+{
+    static int32_t ids[16 * 64 + 1];
+    int64_t dims[2] = {sub->batch, sub->context};
+    rf_scope *s;
+    rf_tensor *in[2], *loss = NULL;
+    rf_values from = {in, 2}, to = {&loss, 1};
+    for (uint32_t i = 0; i < sizeof ids / sizeof *ids; i++)
+        ids[i] = (int32_t)((i * i * 7 + i) % VOCABULARY);
+    assert_ok(ctx, rf_scope_open(&s, ctx, NULL));
+    in[0] = rf_tensor_copy_in(s, RF_I32, 2, dims, ids);
+    in[1] = rf_tensor_copy_in(s, RF_I32, 2, dims, ids + 1);
+    assert_ok(ctx, rf_module_call(model, s, &from, &to));
+    assert_ok(ctx, rf_backward(s, loss));
+    assert_ok(ctx, rf_clip_grad_norm(model, 1.0, NULL));
+    assert_ok(ctx, rf_optim_step(optim));
+    rf_optim_zero_grad(optim);
+    rf_scope_close(s);
+}
+
+/* Witness's peak minus ledger's, of one training from the making of its context to its end. */
+static int64_t witnessed(const subject *sub, const char *isa, size_t threads)
+{
+    rf_context *ctx;
+    rf_module *model;
+    rf_optim *optim;
+    rf_memory_info info;
+    rf_context_options opts = RF_CONTEXT_OPTIONS_INIT;
+    rf_gpt2_options sizes = RF_GPT2_OPTIONS_INIT;
+    rf_adamw_options adamw = RF_ADAMW_OPTIONS_INIT;
+    opts.isa = isa;
+    opts.threads = threads;
+    sizes.vocab = VOCABULARY;
+    sizes.layers = sub->layers;
+    sizes.width = sub->width;
+    sizes.heads = 2;
+    sizes.context = sub->context;
+    sizes.dropout = 0.1;
+    witness_reset();
+    int64_t before = witness_now().live;
+    assert_int_equal(rf_context_create(&ctx, &opts), RF_OK);
+    assert_ok(ctx, rf_nn_gpt2(&model, ctx, &sizes));
+    assert_ok(ctx, rf_optim_adamw(&optim, model, &adamw));
+    for (size_t i = 0; sub->checkpointed && i < (size_t)sub->layers; i++)
+        assert_ok(ctx, rf_checkpoint(rf_nn_gpt2_block(model, i), NULL));
+    for (uint32_t i = 0; i < sub->steps; i++)
+        witnessed_step(ctx, model, optim, sub);
+    witness_figures f = witness_now();
+    assert_ok(ctx, rf_memory_get(ctx, RF_DEVICE_CPU, RF_MEM_ALL, &info));
+    rf_optim_destroy(optim);
+    rf_module_destroy(model);
+    rf_context_destroy(ctx);
+    int64_t difference = f.peak - before - (int64_t)info.peak;
+    if (getenv("RF_TEST_VERBOSE"))
+        printf(
+            "# %s %zu: %lld layers of %lld, %lld x %lld, %u steps%s: ledger %llu, witness %+lld, "
+            "%llu calls\n",
+            isa ? isa : "best", threads, (long long)sub->layers, (long long)sub->width,
+            (long long)sub->batch, (long long)sub->context, sub->steps,
+            sub->checkpointed ? ", checkpointed" : "", (unsigned long long)info.peak,
+            (long long)difference, (unsigned long long)f.calls);
+    return difference;
+}
+
+static void all_subjects(const char *isa, size_t threads, int64_t constant)
+{
+    if (!witness_works()) {
+        print_message("the sanitizers have an allocator of their own\n");
+        skip();
+    }
+    for (int i = 0; i < SUBJECTS; i++) {
+        int64_t difference = witnessed(&subjects[i], isa, threads);
+        if (difference < 0 || difference > constant)
+            fail_msg("subject %d: the witness's peak is the ledger's and %lld bytes; the constant "
+                     "is %lld",
+                     i, (long long)difference, (long long)constant);
+    }
+}
+
+/* The library alone. What it doesn't enter is the context itself, and what rounding up to the
+ * alignment adds. */
+static void test_portable(void **state)
+{
+    (void)state;
+    all_subjects("portable", 1, 16 << 10);
+}
+
+/* The library underneath may keep code that it made, and room to pack matrices in blocks. */
+static void test_best(void **state)
+{
+    (void)state;
+    all_subjects(NULL, 1, 1 << 20);
+}
+
+static void test_best_on_two_threads(void **state)
+{
+    (void)state;
+    all_subjects(NULL, 2, 1 << 20);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_portable),
+        cmocka_unit_test(test_best),
+        cmocka_unit_test(test_best_on_two_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
