@@ -43,7 +43,8 @@ static rf_status load_has(void *payload, const char *path, rf_tensor *t)
     return load_find(payload, path) < ((load_run *)payload)->header->num ? RF_OK : RF_E_USER;
 }
 
-/* Called with the first path alone: try every prefix that it allows, no prefix first. */
+/* Try every prefix that the first path allows, no prefix first. RF_E_USER ends the walk: the first
+ * path is enough. */
 static rf_status load_choose_prefix(void *payload, const char *path, rf_tensor *t)
 {
     load_run *run = payload;
@@ -51,7 +52,10 @@ static rf_status load_choose_prefix(void *payload, const char *path, rf_tensor *
     (void)t;
     run->prefix = "";
     run->prefix_len = 0;
-    for (size_t i = 0; load_walk(run, load_has) != RF_OK; i++) {
+    for (size_t i = 0;; i++) {
+        rf_status status = load_walk(run, load_has);
+        if (status != RF_E_USER)
+            return status ? status : RF_E_USER; /* it has all; or something else failed */
         const char *name = NULL;
         size_t name_len = 0;
         for (; i < run->header->num; i++) {
@@ -64,13 +68,12 @@ static rf_status load_choose_prefix(void *payload, const char *path, rf_tensor *
         if (i == run->header->num) { /* none has all; the first is the best guess for the error */
             run->prefix = first ? run->header->items[first - 1].name : "";
             run->prefix_len = first ? strlen(run->prefix) - len : 0;
-            break;
+            return RF_E_USER;
         }
         first = first ? first : i + 1;
         run->prefix = name;
         run->prefix_len = name_len - len;
     }
-    return RF_E_USER; /* the first path is enough: end the walk */
 }
 
 /* ---- checks ---- */
@@ -118,8 +121,9 @@ static rf_status load_read(void *payload, const char *path, rf_tensor *t)
 
 static rf_status load_all(load_run *run, const char *const *ignored)
 {
-    load_walk(run, load_choose_prefix);
-    rf_status status = load_walk(run, load_check);
+    rf_status status = load_walk(run, load_choose_prefix);
+    if (!status || status == RF_E_USER) /* RF_OK: there was no path at all */
+        status = load_walk(run, load_check);
     if (!status)
         status = load_check_rest(run, ignored);
     if (!status)

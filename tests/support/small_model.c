@@ -50,6 +50,8 @@ static rf_status small_add(rf_module *m, const char *name, const small_tensor *k
         status = is_float ? rf_module_add_param(m, name, t) : rf_module_add_buffer(m, name, t);
     if (!status && tied)
         status = rf_module_add_param(tied, "tied", t);
+    if (!status && kind->dtype == RF_BF16)
+        status = rf_tensor_set_requires_grad(t, 0); /* optimisers move f32 and f64 */
     rf_tensor_drop(t);
     return status;
 }

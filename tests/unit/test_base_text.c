@@ -52,6 +52,7 @@ static void test_patterns(void **state)
         {"*.attn.bias", "h.13.attn.bias", 1},
         {"*.attn.bias", "h.13.attn.bias2", 0},
         {"*a*b", "aaabxb", 1},
+        {"*aab", "aaab", 1},
         {"*a*b", "aaabx", 0},
         {"a**c", "abc", 1},
         {"a*?c", "ac", 0},

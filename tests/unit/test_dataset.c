@@ -234,6 +234,23 @@ static void test_seeds_and_fingerprints(void **state)
     }
 }
 
+/* What is held out is no part of it: other text there is the same training. */
+static void test_fingerprint_of_the_training_part(void **state)
+{
+    rf_dataset_options opts = options(4, 1);
+    uint64_t marks[2];
+    opts.held_out = 0.5;
+    for (int i = 0; i < 2; i++) {
+        unsigned char text[200] = {0};
+        memset(text + 100, i, 100);
+        files_put("d/a", text, 200);
+        rf_dataset *data = open_file(*state, "d/a", opts);
+        marks[i] = rf_dataset_fingerprint(data);
+        rf_dataset_close(data);
+    }
+    assert_true(marks[0] == marks[1]);
+}
+
 /* From less than one epoch's worth up, around every border. */
 static void test_all_sizes(void **state)
 {
@@ -354,19 +371,31 @@ static void test_files_in_the_order_given(void **state)
     rf_dataset_close(data);
 }
 
+/* 50 files of 3 tokens, more than are open at once, so that each is opened again and again. */
+static void put_many_files(void)
+{
+    for (size_t i = 0; i < 50; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "d/%02zu", i);
+        put_counting(path, 3 * i, 3);
+    }
+}
+
 /* Files stay found if the program goes to another folder. */
 static void test_another_working_folder(void **state)
 {
     int32_t batch[6];
     char folder[4096];
     assert_non_null(getcwd(folder, sizeof folder));
-    put_counting("d/a", 0, 50);
-    rf_dataset *data = open_file(*state, "d/a", options(5, 1));
+    put_many_files();
+    rf_dataset *data = open_file(*state, "d", options(5, 1));
     assert_int_equal(chdir("/"), 0);
     rf_scope *s;
     rf_tensor *x, *y;
     assert_int_equal(rf_scope_open(&s, *state, NULL), RF_OK);
-    rf_status status = rf_dataset_next(data, s, &x, &y);
+    rf_status status = RF_OK;
+    for (int i = 0; i < 50 && !status; i++)
+        status = rf_dataset_next(data, s, &x, &y);
     rf_scope_close(s);
     assert_int_equal(chdir(folder), 0);
     assert_int_equal(status, RF_OK);
@@ -514,6 +543,25 @@ static void test_files_that_change(void **state)
     rf_scope_close(s);
 }
 
+/* A file that is closed in between is looked at again when it is opened again. */
+static void test_files_that_change_while_closed(void **state)
+{
+    rf_dataset *data;
+    rf_scope *s;
+    rf_tensor *x, *y;
+    rf_status status = RF_OK;
+    put_many_files();
+    data = open_file(*state, "d", options(5, 1));
+    put_counting("d/00", 100, 3); /* of the same size; number 32 has its place among the open */
+    assert_int_equal(rf_scope_open(&s, *state, NULL), RF_OK);
+    for (int i = 0; i < 60 && !status; i++)
+        status = rf_dataset_next(data, s, &x, &y);
+    assert_int_equal(status, RF_E_IO);
+    message_has(*state, "d/00: it was changed since the data were opened");
+    rf_scope_close(s);
+    rf_dataset_close(data);
+}
+
 static void test_every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -561,6 +609,7 @@ int main(void)
         DATA_TEST(test_epochs),
         DATA_TEST(test_positions),
         DATA_TEST(test_seeds_and_fingerprints),
+        DATA_TEST(test_fingerprint_of_the_training_part),
         DATA_TEST(test_all_sizes),
         DATA_TEST(test_held_out),
         DATA_TEST(test_many_files_are_one_stream),
@@ -571,6 +620,7 @@ int main(void)
         DATA_TEST(test_vocabulary),
         DATA_TEST(test_bad_options),
         DATA_TEST(test_files_that_change),
+        DATA_TEST(test_files_that_change_while_closed),
         DATA_TEST(test_every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
  * texts and JSON values on top of them. */
 #include <refrain/io.h>
 
+#include "io/file.h"
 #include "support/failing.h"
 #include "support/files.h"
 
@@ -43,6 +44,25 @@ static int end(void **state)
     return 0;
 }
 
+/* In place of the C library's: what is synced, in which order, and a device that fails. */
+static struct {
+    char log[16]; /* 'f' a file, 'F' a file while f/x still is the old one, 'd' a folder */
+    char fail;    /* the letter that fails                                              */
+} syncs;
+
+int fsync(int fd)
+{
+    struct stat info;
+    size_t at = strlen(syncs.log);
+    char what = fstat(fd, &info) == 0 && S_ISDIR(info.st_mode) ? 'd' : 'f';
+    if (what == 'f' && files_exist("f/x") && files_equal("f/x", "old", 3))
+        what = 'F';
+    if (at < sizeof syncs.log - 1)
+        syncs.log[at] = what;
+    errno = EIO;
+    return syncs.fail == what ? -1 : 0;
+}
+
 static void message_has(rf_context *ctx, const char *part)
 {
     const char *message = rf_context_error(ctx)->message;
@@ -71,6 +91,53 @@ static void test_text_goes_there_and_back(void **state)
     }
     rf_text_free(ctx, NULL);
     assert_int_equal(files_count("f", "text"), 1);
+}
+
+/* Pieces of all sizes, so that what is buffered and what is not come in the order given. */
+static void test_pieces(void **state)
+{
+    enum { TOTAL = 400000 };
+    static const size_t sizes[] = {1, 100000, 7, 32767, 2, 32768, 32769, 0, 65537, 3};
+    char *data = malloc(TOTAL);
+    rf_writer *w;
+    for (size_t i = 0; i < TOTAL; i++)
+        data[i] = (char)(i * i % 241);
+    assert_int_equal(rf_writer_open(&w, *state, "f/pieces"), RF_OK);
+    for (size_t at = 0, i = 0, some; at < TOTAL; at += some, i++) {
+        some = sizes[i % 10] < TOTAL - at ? sizes[i % 10] : TOTAL - at;
+        rf_writer_put(w, data + at, some);
+    }
+    assert_int_equal(rf_writer_status(w), RF_OK);
+    assert_int_equal(rf_writer_commit(w), RF_OK);
+    assert_true(files_equal("f/pieces", data, TOTAL));
+    assert_int_equal(rf_writer_open(&w, *state, "f/pieces"), RF_OK);
+    rf_writer_put(w, data, 5);
+    rf_writer_cancel(w);
+    rf_writer_cancel(NULL);
+    assert_true(files_equal("f/pieces", data, TOTAL));
+    assert_int_equal(files_count("f", "pieces"), 1);
+    free(data);
+}
+
+/* The file is synced while the old one still has the name, the folder after the new one has it. */
+static void test_what_is_synced_and_when(void **state)
+{
+    files_put_text("f/x", "old");
+    memset(&syncs, 0, sizeof syncs);
+    assert_int_equal(rf_text_write(*state, "f/x", "new", 3), RF_OK);
+    assert_string_equal(syncs.log, "Fd");
+    memset(&syncs, 0, sizeof syncs);
+    files_put_text("f/x", "old");
+    syncs.fail = 'F';
+    assert_int_equal(rf_text_write(*state, "f/x", "new", 3), RF_E_IO);
+    message_has(*state, "f/x: can't be written: the device reports an error");
+    assert_true(files_equal("f/x", "old", 3));
+    assert_int_equal(files_count("f", "x"), 1);
+    syncs.fail = 'd';
+    assert_int_equal(rf_text_write(*state, "f/x", "new", 3), RF_E_IO);
+    message_has(*state, "f/x: is written, but its folder could not be synced");
+    assert_true(files_equal("f/x", "new", 3));
+    memset(&syncs, 0, sizeof syncs);
 }
 
 static void test_modes_are_kept(void **state)
@@ -371,6 +438,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_text_goes_there_and_back, begin, end),
+        cmocka_unit_test_setup_teardown(test_pieces, begin, end),
+        cmocka_unit_test_setup_teardown(test_what_is_synced_and_when, begin, end),
         cmocka_unit_test_setup_teardown(test_modes_are_kept, begin, end),
         cmocka_unit_test_setup_teardown(test_a_bare_name_is_in_this_folder, begin, end),
         cmocka_unit_test_setup_teardown(test_limit, begin, end),

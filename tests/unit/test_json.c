@@ -115,6 +115,7 @@ static void test_what_is_refused(void **state)
         "\"\\ud800\\u0041\"",
         "\"\\udc00\"",
         "\"\\ud800\\udbff\"",
+        "\"\\udc00\\udc00\"",
         "\"\t\"",
         "\"\n\"",
         "\"\xFF\"",
