@@ -419,6 +419,23 @@ static void test_written_files_by_another_reader(void **state)
     rf_module_destroy(m);
 }
 
+/* Data begin at a multiple of 8, however long the header is. */
+static void test_header_is_padded(void **state)
+{
+    rf_module *m = small_model(*state, 1);
+    char value[9] = "";
+    const char *const metadata[] = {"a", value, NULL};
+    for (size_t len = 0; len <= 8; len++) {
+        size_t bytes;
+        memset(value, 'x', len);
+        assert_int_equal(rf_module_save(m, "m.safetensors", metadata), RF_OK);
+        unsigned char *file = files_get("m.safetensors", &bytes);
+        assert_int_equal(file[0] % 8, 0);
+        free(file);
+    }
+    rf_module_destroy(m);
+}
+
 static void test_metadata(void **state)
 {
     static const char *const good[] = {"made by", "Refrain \"0.1\"\n", "\xC3\xA9", "", NULL};
@@ -635,6 +652,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_can_not_be_converted, begin, end),
         cmocka_unit_test_setup_teardown(test_long_conversions, begin, end),
         cmocka_unit_test_setup_teardown(test_written_files_by_another_reader, begin, end),
+        cmocka_unit_test_setup_teardown(test_header_is_padded, begin, end),
         cmocka_unit_test_setup_teardown(test_metadata, begin, end),
         cmocka_unit_test_setup_teardown(test_modules_there_and_back, begin, end),
         cmocka_unit_test_setup_teardown(test_the_hash_is_of_the_bytes_in_order, begin, end),
