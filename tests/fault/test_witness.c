@@ -15,8 +15,8 @@ typedef struct subject {
 static const subject subjects[] = {
     {1, 16, 8, 1, 2, 0},   {1, 16, 8, 1, 40, 0},  {2, 32, 32, 2, 2, 0},   {2, 32, 32, 2, 2, 1},
     {2, 32, 32, 16, 2, 0}, {2, 32, 32, 16, 2, 1}, {6, 32, 32, 2, 2, 0},   {6, 32, 32, 2, 10, 1},
-    {3, 128, 64, 4, 2, 0}, {3, 128, 64, 4, 2, 1}, {3, 128, 64, 16, 2, 0}, {8, 128, 64, 4, 2, 1},
-    {48, 32, 32, 2, 3, 0}, {96, 16, 16, 2, 3, 1},
+    {3, 128, 64, 4, 2, 0}, {3, 128, 64, 4, 2, 1}, {1, 128, 64, 16, 1, 0}, {8, 64, 32, 4, 2, 1},
+    {48, 32, 16, 1, 3, 0}, {96, 16, 16, 1, 2, 1},
 };
 enum { SUBJECTS = sizeof subjects / sizeof *subjects, VOCABULARY = 128 };
 
@@ -90,6 +90,8 @@ static void all_subjects(const char *isa, size_t threads, int64_t constant)
         print_message("the sanitizers have an allocator of their own\n");
         skip();
     }
+    /* What the libraries underneath make once in a process, at their first use. */
+    witnessed(&subjects[8], isa, threads);
     for (int i = 0; i < SUBJECTS; i++) {
         int64_t difference = witnessed(&subjects[i], isa, threads);
         if (difference < 0 || difference > constant)
@@ -107,7 +109,7 @@ static void test_portable(void **state)
     all_subjects("portable", 1, 16 << 10);
 }
 
-/* The library underneath may keep code that it made, and room to pack matrices in blocks. */
+/* The library underneath takes room to pack matrices in, block by block. */
 static void test_best(void **state)
 {
     (void)state;

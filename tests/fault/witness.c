@@ -15,6 +15,7 @@
 #endif
 
 #if WITNESS
+#pragma GCC visibility push(default) /* for the shared libraries */
 #include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
@@ -193,6 +194,8 @@ int munmap(void *p, size_t bytes)
     witness_gave(p);
     return next(p, bytes);
 }
+
+#pragma GCC visibility pop
 
 int witness_works(void)
 {

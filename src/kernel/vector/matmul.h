@@ -1,5 +1,6 @@
 /* matmul.h: which product goes where: the tuned library for large f32, else gemm.h. The choice is a
- * function of shapes, strides and threads.
+ * function of shapes, strides and threads. The portable table has no library under it, so that a
+ * context that asks for it allocates through its own allocator and nowhere else.
  */
 #ifndef RF_KERNEL_VECTOR_MATMUL_H
 #define RF_KERNEL_VECTOR_MATMUL_H
@@ -7,10 +8,14 @@
 #include "kernel/library.h"
 #include "kernel/vector/gemm_f64.h"
 
+#if defined(RF_HAVE_ONEDNN) && RF_LANES > 4
+#define VEC_LIBRARY 1
+#endif
+
 /* Whether the library can (one of the last two strides is 1) and should (enough work in each). */
 static int vec_matmul_library(const vec_gemm *g, rf_sgemm *s)
 {
-#if defined(RF_HAVE_ONEDNN)
+#if defined(VEC_LIBRARY)
     unsigned r = g->c->shape.rank;
     if (g->c->shape.dtype != RF_F32 || (double)g->m * (double)g->n * (double)g->k < 1 << 18)
         return 0;
@@ -74,7 +79,7 @@ static rf_status vec_matmul(const rf_exec *e, const rf_view *a, const rf_view *b
             vec_run(e, g.parts, vec_gemm_part, &g);
         return RF_OK;
     }
-#if defined(RF_HAVE_ONEDNN)
+#if defined(VEC_LIBRARY)
     for (int64_t i = 0; i < g.batch && !status; i++) {
         s.a = (const float *)a->data + vec_matrix_at(a, i);
         s.b = (const float *)b->data + vec_matrix_at(b, i);
