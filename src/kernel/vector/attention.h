@@ -1,11 +1,13 @@
-/* attention.h: causal attention by tiles of 64 queries by 64 keys, and what its gradient shares.
+/* attention.h: causal attention by tiles of queries and keys, and what its gradient shares.
  *
- * Everything is kept transposed, queries along the lanes: s' (keys, queries) = k q', with q packed
- * as q' (D, queries) once per tile and k read one element at a time, so keys and values are never
- * copied. The softmax then runs down the columns of s', without a horizontal sum, and
- * o' (D, queries) = v' p'. The running largest score and sum follow Milakov and Gimelshein 2018;
- * Dao et al. 2022. Tiles above the diagonal are not computed, nor blocks of columns above it in the
- * tiles that it crosses. One (batch, head) is one thread's: no bit depends on threads.
+ * Everything is kept transposed, queries along the lanes: s' (keys, queries) = k q'. Queries stand
+ * in panels of RF_TILE_COLS, each (D, RF_TILE_COLS) without gaps; keys and values are read one
+ * element at a time, from a copy of the tile without gaps, since rows of one head lie at distances
+ * that fall into few sets of a cache. The softmax then runs down the columns of s', without a
+ * horizontal sum, and o' (D, queries) = v' p'. The running largest score and sum follow Milakov and
+ * Gimelshein 2018; Dao et al. 2022. Tiles above the diagonal are not computed, nor blocks of
+ * columns above it in the tiles that it crosses. One (batch, head) is one thread's: no bit depends
+ * on threads.
  */
 #ifndef RF_KERNEL_VECTOR_ATTENTION_H
 #define RF_KERNEL_VECTOR_ATTENTION_H
@@ -14,7 +16,8 @@
 #include "kernel/vector/math.h"
 #include "kernel/vector/softmax.h"
 
-#define RF_ATTENTION_TILE  64
+#define RF_ATTENTION_KEYS  64  /* of a tile */
+#define RF_ATTENTION_BATCH 128 /* queries of a tile, forward */
 #define RF_ATTENTION_WIDTH 256 /* the largest D done here */
 #if RF_LANES == 16
 #define RF_ATTENTION_ROWS 8
@@ -62,47 +65,72 @@ static vec_head vec_head_of(const rf_view *v, int64_t head)
 /* How many keys of a tile some query among columns [col, col + RF_TILE_COLS) sees. */
 static int64_t vec_attention_keys(const vec_attention_tile *t, int64_t col)
 {
-    return vec_smaller(t->nj, t->i0 + col + RF_TILE_COLS - t->j0);
+    int64_t keys = vec_smaller(t->nj, t->i0 + col + RF_TILE_COLS - t->j0);
+    return keys < 0 ? 0 : keys;
 }
 
-/* c (rows, 64) = (add ? c : 0) + a (rows, k) b (k, 64), for RF_TILE_COLS columns of b and c. */
-static void vec_attention_product(int64_t rows, int64_t k, const float *a, int64_t row,
-                                  int64_t step, const float *b, float *c, int add)
+/* c (rows, RF_TILE_COLS) = (add ? c : 0) + a (rows, k) b (k, RF_TILE_COLS) */
+static void vec_attention_product(int64_t rows, int64_t k, const vec_operands *all, int add)
 {
-    const int64_t tile = RF_ATTENTION_TILE;
+    vec_operands x = *all;
     int64_t i = 0;
-    for (; i + RF_ATTENTION_ROWS <= rows; i += RF_ATTENTION_ROWS)
-        if (add)
-            vec_tile(RF_ATTENTION_ROWS, k, a + i * row, row, step, b, tile, c + i * tile, tile, 1);
-        else
-            vec_tile(RF_ATTENTION_ROWS, k, a + i * row, row, step, b, tile, c + i * tile, tile, 0);
-    for (; i < rows; i++)
-        vec_tile(1, k, a + i * row, row, step, b, tile, c + i * tile, tile, add);
-}
-
-/* x' (d, 64) of rows [i0, i0 + n), zeros behind. */
-static void vec_attention_turn(vec_head x, int64_t i0, int64_t n, int64_t d, float *to)
-{
-    for (int64_t i = 0; i < RF_ATTENTION_TILE; i += RF_LANES) {
-        int64_t rows = n - i < 0 ? 0 : vec_smaller(n - i, RF_LANES);
-        vec_transpose_strip(x.data + (i0 + (rows ? i : 0)) * x.row, x.row, rows, d, to + i,
-                            RF_ATTENTION_TILE);
+    for (; i + RF_ATTENTION_ROWS <= rows; i += RF_ATTENTION_ROWS) {
+        vec_tile(RF_ATTENTION_ROWS, k, x, add);
+        x.a += RF_ATTENTION_ROWS * x.row;
+        x.c += RF_ATTENTION_ROWS * x.c_row;
+    }
+    for (; i < rows; i++) {
+        vec_tile(1, k, x, add);
+        x.a += x.row;
+        x.c += x.c_row;
     }
 }
 
-/* Rows [i0, i0 + n) of x from x' (d, 64). */
+/* Where column col of x' begins: in its panel of (d, RF_TILE_COLS). */
+RF_INLINE int64_t vec_panel_at(int64_t col, int64_t d)
+{
+    return col / RF_TILE_COLS * RF_TILE_COLS * d + col % RF_TILE_COLS;
+}
+
+/* x' in panels, of rows [i0, i0 + n), zeros behind up to a whole panel. */
+static void vec_attention_turn(vec_head x, int64_t i0, int64_t n, int64_t d, float *to)
+{
+    for (int64_t i = 0; i < vec_round_up(n, RF_TILE_COLS); i += RF_LANES) {
+        int64_t rows = n - i < 0 ? 0 : vec_smaller(n - i, RF_LANES);
+        vec_transpose_strip(x.data + (i0 + (rows ? i : 0)) * x.row, x.row, rows, d,
+                            to + vec_panel_at(i, d), RF_TILE_COLS, RF_LANES);
+    }
+}
+
+/* Rows [i0, i0 + n) of x from x'. */
 static void vec_attention_turn_back(const float *from, int64_t n, int64_t d, vec_head x, int64_t i0)
 {
-    for (int64_t j = 0; j < d; j += RF_LANES)
-        for (int64_t i = 0; i < n; i += RF_LANES) {
+    for (int64_t i = 0; i < n; i += RF_LANES)
+        for (int64_t j = 0; j < d; j += RF_LANES) {
             int64_t cols = vec_smaller(d - j, RF_LANES), rows = vec_smaller(n - i, RF_LANES);
+            const float *at = from + vec_panel_at(i, d) + j * RF_TILE_COLS;
             vec s[RF_LANES];
             for (int64_t r = 0; r < RF_LANES; r++)
-                s[r] = r < cols ? vec_load(from + (j + r) * RF_ATTENTION_TILE + i) : (vec){0};
+                s[r] = r < cols ? vec_load(at + r * RF_TILE_COLS) : (vec){0};
             vec_transpose_square(s);
             for (int64_t r = 0; r < rows; r++)
                 vec_store_part(x.data + (i0 + i + r) * x.row + j, cols, s[r]);
         }
+}
+
+/* Rows [i0, i0 + n) of x without gaps, each padded to `wide` with zeros. */
+static void vec_attention_copy(vec_head x, int64_t i0, int64_t n, int64_t d, int64_t wide,
+                               float *to)
+{
+    for (int64_t i = 0; i < n; i++, to += wide) {
+        const float *from = x.data + (i0 + i) * x.row;
+        int64_t j = 0;
+        for (; j + RF_LANES <= d; j += RF_LANES)
+            vec_store(to + j, vec_load(from + j));
+        if (j < d)
+            vec_store_part(to + j, d - j, vec_load_part(from + j, d - j, 0));
+        memset(to + d, 0, (size_t)(wide - d) * sizeof(float));
+    }
 }
 
 /* -infinity where a key comes after the query: key is the key's number from the tile's first query
@@ -118,15 +146,16 @@ RF_INLINE vec vec_attention_mask(vec s, int64_t key, int64_t col)
 /* ---- forward ---- */
 
 typedef struct vec_attention_work {
-    float *q, *o;              /* (d, 64), transposed */
-    float *s;                  /* (64 keys, 64 queries) */
-    float *top, *sum, *shrink; /* (64): the largest score, the sum, what both shrink by */
+    float *q, *o;              /* panels of (d, RF_TILE_COLS) */
+    float *k, *v;              /* (keys, d) */
+    float *s;                  /* (keys, RF_TILE_COLS): one panel's scores */
+    float *top, *sum, *shrink; /* of each query: largest score, sum, what both shrink by */
 } vec_attention_work;
 
 static size_t vec_attention_bytes(const rf_view *q)
 {
-    int64_t d = q->shape.dims[3];
-    return (size_t)((2 * d + RF_ATTENTION_TILE + 3) * RF_ATTENTION_TILE) * sizeof(float);
+    const int64_t keys = RF_ATTENTION_KEYS, batch = RF_ATTENTION_BATCH, d = q->shape.dims[3];
+    return (size_t)(2 * d * (batch + keys) + keys * RF_TILE_COLS + 3 * batch) * sizeof(float);
 }
 
 static size_t vec_attention_workspace(size_t threads, const rf_view *q)
@@ -136,18 +165,19 @@ static size_t vec_attention_workspace(size_t threads, const rf_view *q)
     return threads * vec_attention_bytes(q);
 }
 
-/* One vector of columns of s': scores to exponentials, and the running largest and sum. */
+/* RF_LANES columns of s', column c of the panel and col of the tile: scores to exponentials, and
+ * the running largest and sum. */
 static void vec_attention_column(const vec_attention_tile *t, const vec_attention_work *w,
                                  int64_t keys, int64_t col, float scale)
 {
-    float *s = w->s + col;
+    float *s = w->s + col % RF_TILE_COLS;
     vec old = vec_load(w->top + col), top = old, also = old, sum = {0};
     int masked = t->j0 + keys > t->i0 + col + 1;
     for (int64_t j = 0; j < keys; j++) {
-        vec x = vec_load(s + j * RF_ATTENTION_TILE) * scale;
+        vec x = vec_load(s + j * RF_TILE_COLS) * scale;
         if (masked)
             x = vec_attention_mask(x, t->j0 + j - t->i0, col);
-        vec_store(s + j * RF_ATTENTION_TILE, x);
+        vec_store(s + j * RF_TILE_COLS, x);
         if (j & 1)
             also = vec_max(also, x);
         else
@@ -155,8 +185,8 @@ static void vec_attention_column(const vec_attention_tile *t, const vec_attentio
     }
     top = vec_max(top, also);
     for (int64_t j = 0; j < keys; j++) {
-        vec p = vec_exp_negative(vec_load(s + j * RF_ATTENTION_TILE) - top);
-        vec_store(s + j * RF_ATTENTION_TILE, p);
+        vec p = vec_exp_negative(vec_load(s + j * RF_TILE_COLS) - top);
+        vec_store(s + j * RF_TILE_COLS, p);
         sum += p;
     }
     vec shrink = vec_exp_negative(old - top);
@@ -165,31 +195,34 @@ static void vec_attention_column(const vec_attention_tile *t, const vec_attentio
     vec_store(w->sum + col, vec_fma(vec_load(w->sum + col), shrink, sum));
 }
 
-/* o' shrinks by what the new largest score asks for. */
-static void vec_attention_shrink(const vec_attention_work *w, int64_t d, int64_t col)
+/* A panel of o' times a factor for each column. */
+static void vec_attention_scale(float *o, int64_t d, const float *factors)
 {
-    vec shrink[RF_TILE_VECS];
+    vec f[RF_TILE_VECS];
     for (int v = 0; v < RF_TILE_VECS; v++)
-        shrink[v] = vec_load(w->shrink + col + v * RF_LANES);
+        f[v] = vec_load(factors + v * RF_LANES);
     for (int64_t x = 0; x < d; x++)
         for (int v = 0; v < RF_TILE_VECS; v++) {
-            float *at = w->o + x * RF_ATTENTION_TILE + col + v * RF_LANES;
-            vec_store(at, vec_load(at) * shrink[v]);
+            float *at = o + x * RF_TILE_COLS + v * RF_LANES;
+            vec_store(at, vec_load(at) * f[v]);
         }
 }
 
 static void vec_attention_forward_tile(const vec_attention_job *a, const vec_attention_tile *t,
-                                       const vec_attention_work *w, vec_head k, vec_head v)
+                                       const vec_attention_work *w)
 {
-    const float *kt = k.data + t->j0 * k.row, *vt = v.data + t->j0 * v.row;
     for (int64_t col = 0; col < t->ni; col += RF_TILE_COLS) {
-        int64_t keys = vec_attention_keys(t, col);
-        vec_attention_product(keys, a->d, kt, k.row, 1, w->q + col, w->s + col, 0);
+        int64_t keys = vec_attention_keys(t, col), at = vec_panel_at(col, a->d);
+        const vec_operands scores = {w->k, a->d, 1, w->q + at, RF_TILE_COLS, w->s, RF_TILE_COLS};
+        const vec_operands values = {w->v, 1, a->d, w->s, RF_TILE_COLS, w->o + at, RF_TILE_COLS};
+        if (!keys)
+            continue;
+        vec_attention_product(keys, a->d, &scores, 0);
         for (int64_t c = col; c < col + RF_TILE_COLS; c += RF_LANES)
             vec_attention_column(t, w, keys, c, a->scale);
         if (t->j0)
-            vec_attention_shrink(w, a->d, col);
-        vec_attention_product(a->d, keys, vt, 1, v.row, w->s + col, w->o + col, t->j0 > 0);
+            vec_attention_scale(w->o + at, a->d, w->shrink + col);
+        vec_attention_product(a->d, keys, &values, t->j0 > 0);
     }
 }
 
@@ -197,15 +230,15 @@ static void vec_attention_forward_tile(const vec_attention_job *a, const vec_att
 static void vec_attention_finish(const vec_attention_job *a, const vec_attention_tile *t,
                                  const vec_attention_work *w, vec_head o, float *lse)
 {
-    for (int64_t c = 0; c < t->ni; c += RF_LANES) {
-        vec sum = vec_load(w->sum + c), scale = 1.0f / sum;
-        vec_store_part(lse + t->i0 + c, vec_smaller(RF_LANES, t->ni - c),
-                       vec_load(w->top + c) + vec_log(sum));
-        for (int64_t x = 0; x < a->d; x++) {
-            float *at = w->o + x * RF_ATTENTION_TILE + c;
-            vec_store(at, vec_load(at) * scale);
-        }
+    for (int64_t c = 0; c < vec_round_up(t->ni, RF_TILE_COLS); c += RF_LANES) {
+        vec sum = vec_load(w->sum + c);
+        if (c < t->ni)
+            vec_store_part(lse + t->i0 + c, vec_smaller(RF_LANES, t->ni - c),
+                           vec_load(w->top + c) + vec_log(sum));
+        vec_store(w->shrink + c, 1.0f / sum);
     }
+    for (int64_t c = 0; c < t->ni; c += RF_TILE_COLS)
+        vec_attention_scale(w->o + vec_panel_at(c, a->d), a->d, w->shrink + c);
     vec_attention_turn_back(w->o, t->ni, a->d, o, t->i0);
 }
 
@@ -215,16 +248,18 @@ static void vec_attention_head(const vec_attention_job *a, int64_t head,
     vec_head q = vec_head_of(a->in[0], head), k = vec_head_of(a->in[1], head);
     vec_head v = vec_head_of(a->in[2], head), o = vec_head_of(a->out[0], head);
     vec_attention_tile t;
-    for (t.i0 = 0; t.i0 < a->t; t.i0 += RF_ATTENTION_TILE) {
-        t.ni = vec_smaller(RF_ATTENTION_TILE, a->t - t.i0);
+    for (t.i0 = 0; t.i0 < a->t; t.i0 += RF_ATTENTION_BATCH) {
+        t.ni = vec_smaller(RF_ATTENTION_BATCH, a->t - t.i0);
         vec_attention_turn(q, t.i0, t.ni, a->d, w->q);
-        for (int i = 0; i < RF_ATTENTION_TILE; i++) {
+        for (int i = 0; i < RF_ATTENTION_BATCH; i++) {
             w->top[i] = -INFINITY;
             w->sum[i] = 0;
         }
-        for (t.j0 = 0; t.j0 <= t.i0; t.j0 += RF_ATTENTION_TILE) {
-            t.nj = vec_smaller(RF_ATTENTION_TILE, a->t - t.j0);
-            vec_attention_forward_tile(a, &t, w, k, v);
+        for (t.j0 = 0; t.j0 < t.i0 + t.ni; t.j0 += RF_ATTENTION_KEYS) {
+            t.nj = vec_smaller(RF_ATTENTION_KEYS, a->t - t.j0);
+            vec_attention_copy(k, t.j0, t.nj, a->d, a->d, w->k);
+            vec_attention_copy(v, t.j0, t.nj, a->d, a->d, w->v);
+            vec_attention_forward_tile(a, &t, w);
         }
         vec_attention_finish(a, &t, w, o, a->lse + head * a->t);
     }
@@ -233,12 +268,14 @@ static void vec_attention_head(const vec_attention_job *a, int64_t head,
 static void vec_attention_part(const void *job, int64_t part)
 {
     const vec_attention_job *a = job;
-    const int64_t tile = RF_ATTENTION_TILE;
-    float *base = (float *)(void *)(a->workspace + (size_t)part * a->bytes);
-    vec_attention_work w = {.q = base, .o = base + a->d * tile, .s = base + 2 * a->d * tile};
-    w.top = w.s + tile * tile;
-    w.sum = w.top + tile;
-    w.shrink = w.sum + tile;
+    vec_attention_work w = {.q = (float *)(void *)(a->workspace + (size_t)part * a->bytes)};
+    w.o = w.q + a->d * RF_ATTENTION_BATCH;
+    w.k = w.o + a->d * RF_ATTENTION_BATCH;
+    w.v = w.k + a->d * RF_ATTENTION_KEYS;
+    w.s = w.v + a->d * RF_ATTENTION_KEYS;
+    w.top = w.s + RF_ATTENTION_KEYS * RF_TILE_COLS;
+    w.sum = w.top + RF_ATTENTION_BATCH;
+    w.shrink = w.sum + RF_ATTENTION_BATCH;
     int64_t lo, hi;
     vec_share(a->heads, a->parts, part, &lo, &hi);
     for (; lo < hi; lo++)

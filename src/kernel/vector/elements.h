@@ -281,6 +281,55 @@ static void vec_copy_span(const vec_walk *w, const int64_t *pos, int64_t n)
         }
 }
 
+/* ---- copies of 4-byte elements whose input is contiguous along another axis than the output ----
+ */
+
+/* Moves that axis to place 1; 0 if it is not such a copy. The order of axes means nothing here. */
+static int vec_turn_find(vec_loop *l)
+{
+    for (int axis = 1; axis < l->rank && l->strides[1][0] == 1 && l->strides[0][0] != 1; axis++) {
+        if (l->strides[0][axis] != 1)
+            continue;
+        int64_t dim = l->dims[axis];
+        l->dims[axis] = l->dims[1];
+        l->dims[1] = dim;
+        for (int v = 0; v < 2; v++) {
+            int64_t stride = l->strides[v][axis];
+            l->strides[v][axis] = l->strides[v][1];
+            l->strides[v][1] = stride;
+        }
+        return 1;
+    }
+    return 0;
+}
+
+/* RF_LANES columns of the output, at one place of the axes from 2 on. */
+static void vec_turn_part(const void *job, int64_t part)
+{
+    const vec_loop *l = job;
+    int64_t strips = (l->dims[0] + RF_LANES - 1) / RF_LANES, i = part % strips * RF_LANES;
+    int64_t pos[2] = {i * l->strides[0][0], i}, rows = l->dims[0] - i;
+    part /= strips;
+    for (int axis = 2; axis < l->rank; axis++) {
+        for (int v = 0; v < 2; v++)
+            pos[v] += part % l->dims[axis] * l->strides[v][axis];
+        part /= l->dims[axis];
+    }
+    rows = rows < RF_LANES ? rows : RF_LANES;
+    vec_transpose_strip((const float *)l->view[0]->data + pos[0], l->strides[0][0], rows,
+                        l->dims[1], (float *)l->view[1]->data + pos[1], l->strides[1][1], rows);
+}
+
+static void vec_turn_run(const rf_exec *e, const vec_loop *l)
+{
+    rf_exec few = *e;
+    if (l->count < RF_VEC_PART)
+        few.threads = 1;
+    if (l->count)
+        vec_run(&few, l->count / l->dims[0] / l->dims[1] * ((l->dims[0] + RF_LANES - 1) / RF_LANES),
+                vec_turn_part, l);
+}
+
 static int64_t vec_dtype_size(unsigned dtype)
 {
     static const int64_t sizes[] = {
@@ -302,7 +351,10 @@ static rf_status vec_unary(const rf_exec *e, rf_unary kind, const rf_view *x, co
         return rf_kernels_reference.unary(e, kind, x, y);
     }
     w.loop = vec_loop_make(views, 2);
-    vec_walk_run(e, &w);
+    if (w.span == vec_copy_span && size == 4 && vec_turn_find(&w.loop))
+        vec_turn_run(e, &w.loop);
+    else
+        vec_walk_run(e, &w);
     return RF_OK;
 }
 

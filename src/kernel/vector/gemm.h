@@ -112,7 +112,7 @@ static void vec_pack_f32(const float *src, int64_t line, int64_t step, int64_t c
     if (step == 1) { /* strips side by side, each spoiling what the next will write */
         for (int64_t i = 0; i < count; i += RF_LANES)
             vec_transpose_strip(src + i * line, line, vec_smaller(RF_LANES, count - i), k, to + i,
-                                unit);
+                                unit, RF_LANES);
         return;
     }
     for (int64_t i = 0; i < count; i++)
@@ -150,34 +150,37 @@ static void vec_pack(const vec_matrix *x, int64_t line, int64_t p, int64_t count
 
 /* ---- blocks ---- */
 
-/* A tile at the edge of c: computed whole, kept in part. */
-static void vec_gemm_edge(int64_t k, const float *a, const float *b, float *c, int64_t c_row,
-                          const int64_t size[2], int add)
+/* A tile at the edge of c, of m by n: computed whole, kept in part. */
+static void vec_gemm_edge(vec_operands x, int64_t k, int64_t m, int64_t n, int add)
 {
-    float whole[RF_TILE_ROWS * RF_TILE_COLS];
-    vec_tile(RF_TILE_ROWS, k, a, 1, RF_TILE_ROWS, b, RF_TILE_COLS, whole, RF_TILE_COLS, 0);
-    for (int64_t i = 0; i < size[0]; i++)
-        for (int64_t j = 0; j < size[1]; j++) {
+    float whole[RF_TILE_ROWS * RF_TILE_COLS], *c = x.c;
+    int64_t c_row = x.c_row;
+    x.c = whole;
+    x.c_row = RF_TILE_COLS;
+    vec_tile(RF_TILE_ROWS, k, x, 0);
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j++) {
             float s = whole[i * RF_TILE_COLS + j];
             c[i * c_row + j] = add ? c[i * c_row + j] + s : s;
         }
 }
 
 /* c (m, n) = (add ? c : 0) + packed a (m, k) packed b (k, n) */
-static void vec_gemm_block(const int64_t mnk[3], const float *a, const float *b, float *c,
-                           int64_t c_row, int add)
+static void vec_gemm_block(const int64_t mnk[3], const vec_operands *packed, int add)
 {
-    int64_t m = mnk[0], n = mnk[1], k = mnk[2];
-    for (int64_t j = 0; j < n; j += RF_TILE_COLS)
-        for (int64_t i = 0; i < m; i += RF_TILE_ROWS) {
-            const int64_t size[2] = {vec_smaller(RF_TILE_ROWS, m - i),
-                                     vec_smaller(RF_TILE_COLS, n - j)};
-            const float *pa = a + i * k, *pb = b + j * k;
-            float *pc = c + i * c_row + j;
-            if (size[0] < RF_TILE_ROWS || size[1] < RF_TILE_COLS)
-                vec_gemm_edge(k, pa, pb, pc, c_row, size, add);
+    int64_t k = mnk[2];
+    for (int64_t j = 0; j < mnk[1]; j += RF_TILE_COLS)
+        for (int64_t i = 0; i < mnk[0]; i += RF_TILE_ROWS) {
+            int64_t m = vec_smaller(RF_TILE_ROWS, mnk[0] - i);
+            int64_t n = vec_smaller(RF_TILE_COLS, mnk[1] - j);
+            vec_operands x = {packed->a + i * k, 1,
+                              RF_TILE_ROWS,      packed->b + j * k,
+                              RF_TILE_COLS,      packed->c + i * packed->c_row + j,
+                              packed->c_row};
+            if (m < RF_TILE_ROWS || n < RF_TILE_COLS)
+                vec_gemm_edge(x, k, m, n, add);
             else
-                vec_tile(RF_TILE_ROWS, k, pa, 1, RF_TILE_ROWS, pb, RF_TILE_COLS, pc, c_row, add);
+                vec_tile(RF_TILE_ROWS, k, x, add);
         }
 }
 
@@ -199,8 +202,11 @@ static void vec_gemm_f32(const vec_gemm *g, const vec_gemm_area *w)
             for (int64_t i = w->m[0]; i < w->m[1]; i += RF_GEMM_M) {
                 mnk[0] = vec_smaller(RF_GEMM_M, w->m[1] - i);
                 vec_pack(&w->a, i, p, mnk[0], mnk[2], RF_TILE_ROWS, w->pack_a);
-                vec_gemm_block(mnk, w->pack_a, w->pack_b, (float *)w->c + i * g->n + j, g->n,
-                               p > 0);
+                const vec_operands x = {.a = w->pack_a,
+                                        .b = w->pack_b,
+                                        .c_row = g->n,
+                                        .c = (float *)w->c + i * g->n + j};
+                vec_gemm_block(mnk, &x, p > 0);
             }
         }
 }
@@ -216,7 +222,9 @@ static void vec_gemm_bf16(const vec_gemm *g, const vec_gemm_area *w)
                 mnk[2] = vec_smaller(RF_GEMM_K, g->k - p);
                 vec_pack(&w->b, j, p, mnk[1], mnk[2], RF_TILE_COLS, w->pack_b);
                 vec_pack(&w->a, i, p, mnk[0], mnk[2], RF_TILE_ROWS, w->pack_a);
-                vec_gemm_block(mnk, w->pack_a, w->pack_b, w->sums, mnk[1], p > 0);
+                const vec_operands x = {
+                    .a = w->pack_a, .b = w->pack_b, .c = w->sums, .c_row = mnk[1]};
+                vec_gemm_block(mnk, &x, p > 0);
             }
             for (int64_t r = 0; r < mnk[0]; r++)
                 vec_bf16_write((uint16_t *)w->c + (i + r) * g->n + j, mnk[1], w->sums + r * mnk[1]);

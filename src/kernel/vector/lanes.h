@@ -193,10 +193,10 @@ RF_INLINE void vec_transpose_square(vec *x)
     }
 }
 
-/* to[j to_row + i] = from[i row + j] for i < rows <= RF_LANES, j < cols. Whole vectors are written:
- * what lies behind lane `rows` is spoilt, up to RF_LANES - 1 floats behind the last. */
+/* to[j to_row + i] = from[i row + j] for i < rows <= RF_LANES, j < cols. The first `kept` >= rows
+ * lanes of each vector are written. */
 static void vec_transpose_strip(const float *from, int64_t row, int64_t rows, int64_t cols,
-                                float *to, int64_t to_row)
+                                float *to, int64_t to_row, int64_t kept)
 {
     for (int64_t j = 0; j < cols; j += RF_LANES) {
         int64_t n = cols - j < RF_LANES ? cols - j : RF_LANES;
@@ -205,7 +205,7 @@ static void vec_transpose_strip(const float *from, int64_t row, int64_t rows, in
             x[i] = i < rows ? vec_load_part(from + i * row + j, n, 0) : (vec){0};
         vec_transpose_square(x);
         for (int64_t i = 0; i < n; i++)
-            vec_store(to + (j + i) * to_row, x[i]);
+            vec_store_part(to + (j + i) * to_row, kept, x[i]);
     }
 }
 

@@ -20,19 +20,28 @@
 #define RF_TILE_VECS 2
 #define RF_TILE_COLS (RF_TILE_VECS * RF_LANES)
 
-/* sum[i][j] += a(i, p) b(p, j) over p < k. a is read one element at a time: a(i, p) is at
- * i row + p step; row p of b is RF_TILE_COLS floats at p b_step. */
-RF_INLINE void vec_tile_add(int rows, int64_t k, const float *a, int64_t row, int64_t step,
-                            const float *b, int64_t b_step, vec (*sum)[RF_TILE_VECS])
+/* a(i, p) is at a[i row + p step]: read one element at a time, so anywhere. Row p of b is
+ * RF_TILE_COLS floats at b[p b_step], row i of c at c[i c_row]. */
+typedef struct vec_operands {
+    const float *a;
+    int64_t row, step;
+    const float *b;
+    int64_t b_step;
+    float *c;
+    int64_t c_row;
+} vec_operands;
+
+/* sum[i][j] += a(i, p) b(p, j) over p < k */
+RF_INLINE void vec_tile_add(int rows, int64_t k, vec_operands x, vec (*sum)[RF_TILE_VECS])
 {
     for (int64_t p = 0; p < k; p++) {
         vec v[RF_TILE_VECS];
         RF_UNROLL
         for (int j = 0; j < RF_TILE_VECS; j++)
-            v[j] = vec_load(b + p * b_step + j * RF_LANES);
+            v[j] = vec_load(x.b + p * x.b_step + j * RF_LANES);
         RF_UNROLL
         for (int i = 0; i < rows; i++) {
-            vec s = vec_all(a[i * row + p * step]);
+            vec s = vec_all(x.a[i * x.row + p * x.step]);
             RF_UNROLL
             for (int j = 0; j < RF_TILE_VECS; j++)
                 sum[i][j] = vec_fma(s, v[j], sum[i][j]);
@@ -40,17 +49,16 @@ RF_INLINE void vec_tile_add(int rows, int64_t k, const float *a, int64_t row, in
     }
 }
 
-/* c = (add ? c : 0) + a b for `rows` whole rows of RF_TILE_COLS columns, rows of c c_row apart. */
-RF_INLINE void vec_tile(int rows, int64_t k, const float *a, int64_t row, int64_t step,
-                        const float *b, int64_t b_step, float *c, int64_t c_row, int add)
+/* c = (add ? c : 0) + a b for `rows` whole rows of RF_TILE_COLS columns */
+RF_INLINE void vec_tile(int rows, int64_t k, vec_operands x, int add)
 {
     vec sum[RF_TILE_ROWS][RF_TILE_VECS] = {{{0}}};
-    vec_tile_add(rows, k, a, row, step, b, b_step, sum);
+    vec_tile_add(rows, k, x, sum);
     RF_UNROLL
     for (int i = 0; i < rows; i++)
         RF_UNROLL
     for (int j = 0; j < RF_TILE_VECS; j++) {
-        float *at = c + i * c_row + j * RF_LANES;
+        float *at = x.c + i * x.c_row + j * RF_LANES;
         vec_store(at, add ? vec_load(at) + sum[i][j] : sum[i][j]);
     }
 }
