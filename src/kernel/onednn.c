@@ -1,14 +1,40 @@
-/* onednn.c: f32 products by oneDNN's BLAS-like entry, which needs no primitive and so no cache. */
+/* onednn.c: f32 products by oneDNN's BLAS-like entry, which needs no primitive and so no cache.
+ *
+ * Where it finds no memory for its code and buffers the library ends the process. So room is asked
+ * of the system first, which is given back at once and never touched.
+ */
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+#endif
 #include "kernel/library.h"
 
 #if defined(RF_HAVE_ONEDNN)
 #include <dnnl.h>
+#include <sys/mman.h>
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
+/* Address space: a new thread's first allocation reserves up to 128 MiB of it. Memory: the code and
+ * the packing buffers. */
+enum { LIBRARY_SPACE = 192 << 20, LIBRARY_MEMORY = 8 << 20 };
+
+static int library_could_map(size_t bytes, int protection)
+{
+    void *p = mmap(NULL, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p != MAP_FAILED && !munmap(p, bytes);
+}
+
+static int library_has_room(void)
+{
+    return library_could_map(LIBRARY_SPACE, PROT_NONE) &&
+           library_could_map(LIBRARY_MEMORY, PROT_READ | PROT_WRITE);
+}
+
 rf_status rf_library_sgemm(const rf_exec *e, const rf_sgemm *s)
 {
+    if (!library_has_room())
+        return RF_E_MEMORY;
 #ifdef _OPENMP
     int before = omp_get_max_threads(); /* of this thread: no other sees it change */
     omp_set_num_threads((int)e->threads);
