@@ -11,6 +11,7 @@
 #if defined(RF_HAVE_ONEDNN)
 #include <dnnl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -25,9 +26,19 @@ static int library_could_map(size_t bytes, int protection)
     return p != MAP_FAILED && !munmap(p, bytes);
 }
 
+static int library_is_limited(int resource)
+{
+    struct rlimit limit;
+    return !getrlimit(resource, &limit) && limit.rlim_cur != RLIM_INFINITY;
+}
+
+/* Only a process with a limit has to ask. */
 static int library_has_room(void)
 {
-    return library_could_map(LIBRARY_SPACE, PROT_NONE) &&
+    int space = library_is_limited(RLIMIT_AS);
+    if (space && !library_could_map(LIBRARY_SPACE, PROT_NONE))
+        return 0;
+    return (!space && !library_is_limited(RLIMIT_DATA)) ||
            library_could_map(LIBRARY_MEMORY, PROT_READ | PROT_WRITE);
 }
 
