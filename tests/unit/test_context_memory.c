@@ -108,13 +108,13 @@ static void test_too_small(void **state)
     rf_context *ctx;
     size_t enough = 0;
     int refused = 0, failed = 0, worked = 0;
-    size_t stride = getenv("RF_TEST_FAST") ? 199999 : 39999;
+    size_t stride = getenv("RF_TEST_FAST") ? 59999 : 39999;
     (void)state;
     memset(whole, 0x5A, ROOM + 2 * GUARD);
     assert_int_equal(buffer_context(&ctx, whole + GUARD, ROOM), RF_OK);
     assert_ok(ctx, outcome_of(ctx, GPT_BLOCK, &wanted));
     rf_context_destroy(ctx);
-    for (size_t bytes = 1; bytes < 3000000; bytes += bytes < 20000 ? 777 : stride) {
+    for (size_t bytes = 1; bytes < ROOM; bytes += bytes < 20000 ? 777 : stride) {
         memset(whole, 0x5A, ROOM + 2 * GUARD);
         unsigned char *buffer = whole + GUARD + bytes % 3; /* not aligned either */
         rf_status status = buffer_context(&ctx, buffer, bytes);
@@ -159,7 +159,8 @@ static void test_too_small(void **state)
         for (unsigned char *p = buffer + bytes; p < buffer + bytes + GUARD; p++)
             assert_int_equal(*p, 0x5A);
     }
-    assert_true(refused > 0 && failed > 5 && worked > 1);
+    if (refused == 0 || failed <= 5 || worked <= 1)
+        fail_msg("%d refused, %d failed, %d worked", refused, failed, worked);
     free(whole);
 }
 

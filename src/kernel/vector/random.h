@@ -51,7 +51,7 @@ RF_INLINE vec_long vec_multiply(vec_long c, uint32_t a)
 /* The RF_VEC_RANDOM words of RF_LANES / 2 blocks from `block` on, in order. */
 RF_INLINE void vec_philox(rf_rng rng, uint64_t block, uint32_t *words)
 {
-    vec_long c0, c1, c2 = {0}, c3 = {0};
+    vec_long c0 = {0}, c1 = {0}, c2 = {0}, c3 = {0};
     uint32_t k0 = (uint32_t)rng.seed, k1 = (uint32_t)(rng.seed >> 32);
     for (int i = 0; i < RF_LANES / 2; i++)
         c0[i] = block + (uint64_t)i;
