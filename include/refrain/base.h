@@ -68,6 +68,7 @@ RF_API const char *rf_version(void);
     X(RF_E_FORMAT, -20, "malformed data")                                             \
     X(RF_E_LIBRARY, -21, "a library underneath failed")                               \
     X(RF_E_COMM, -22, "communication failed")                                         \
+    X(RF_E_REPLAY_VALUE, -23, "the recompute gave another value than the forward")    \
     X(RF_E_USER, -100, "a callback said stop")
 
 /* RF_OK is zero, failures are negative. The last value only makes the enum wide enough. */
@@ -116,21 +117,22 @@ typedef struct rf_error {
 /* How a context is made; NULL and zeros are one with the C library's memory and all processors. */
 typedef struct rf_context_options {
     size_t size;
-    rf_alloc_fn alloc;   /* NULL: the C library's aligned allocator                    */
-    void *alloc_payload; /* handed to alloc                                            */
-    void *memory;        /* a caller's buffer as the context's whole memory, or NULL;  */
-    size_t memory_bytes; /* its bytes; the buffer must outlive the context             */
-    size_t threads;      /* 0: one per processor that this process may use             */
-    uint64_t seed;       /* of the context's generator                                 */
-    rf_log_fn log;       /* NULL: diagnostics are dropped                              */
-    void *log_payload;   /* handed to log                                              */
-    const char *isa;     /* "portable", "avx2", "avx512"; NULL: the best this CPU has. */
-                         /* With "portable" and one thread no library underneath is    */
-                         /* called, and nothing is allocated outside alloc or memory   */
+    rf_alloc_fn alloc;        /* NULL: the C library's aligned allocator                    */
+    void *alloc_payload;      /* handed to alloc                                            */
+    void *memory;             /* a caller's buffer as the context's whole memory, or NULL;  */
+    size_t memory_bytes;      /* its bytes; the buffer must outlive the context             */
+    size_t threads;           /* 0: one per processor that this process may use             */
+    uint64_t seed;            /* of the context's generator                                 */
+    rf_log_fn log;            /* NULL: diagnostics are dropped                              */
+    void *log_payload;        /* handed to log                                              */
+    const char *isa;          /* "portable", "avx2", "avx512"; NULL: the best this CPU has. */
+                              /* With "portable" and one thread no library underneath is    */
+                              /* called, and nothing is allocated outside alloc or memory   */
+    const char *spill_folder; /* copied: where the spill file is made; NULL: the current folder */
 } rf_context_options;
-#define RF_CONTEXT_OPTIONS_INIT                               \
-    {                                                         \
-        sizeof(rf_context_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 \
+#define RF_CONTEXT_OPTIONS_INIT                                  \
+    {                                                            \
+        sizeof(rf_context_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
     }
 
 /* Create a context (owned). RF_E_ARGUMENT for an unknown isa or a buffer too small to begin in. */
@@ -161,6 +163,8 @@ RF_API void rf_context_set_rng(rf_context *ctx, rf_rng rng);
 /* Whether all of text fits a pattern: '*' is any run of characters, '?' any one, the rest itself.
  * Steps are at most the product of the two lengths. */
 RF_API int rf_pattern_matches(const char *pattern, const char *text);
+/* The one of num words that text was most likely meant to be; NULL if none is near. */
+RF_API const char *rf_nearest_word(const char *text, const char *const *words, size_t num);
 
 #ifdef __cplusplus
 }

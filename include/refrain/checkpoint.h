@@ -48,8 +48,42 @@ RF_API rf_pass rf_pass_current(const rf_scope *s);
 typedef enum rf_verify {
     RF_VERIFY_DEFAULT = 0, /* shapes                                                         */
     RF_VERIFY_SHAPES = 1,  /* as many values as in the forward, of equal shape, type, device */
-    RF_VERIFY_NONE = 2     /* nothing; a value that does not fit its gradient is RF_E_SHAPE  */
+    RF_VERIFY_NONE = 2,    /* nothing; a value that does not fit its gradient is RF_E_SHAPE  */
+    RF_VERIFY_SAMPLED = 3, /* shapes, and a hash of up to 64 elements of every value         */
+    RF_VERIFY_VALUES = 4   /* shapes, and a hash of every element: RF_E_REPLAY_VALUE         */
 } rf_verify;
+
+/* What becomes of the results of an op in a region. */
+typedef enum rf_fate {
+    RF_FATE_RECOMPUTE = 0, /* computed again when backward asks                              */
+    RF_FATE_KEEP = 1,      /* kept in memory: neither they nor what only they need runs again */
+    RF_FATE_HOST = 2,      /* kept in the processor's memory, in a ledger of its own          */
+    RF_FATE_FILE = 3       /* kept in the context's spill file                                */
+} rf_fate;
+
+/* One op of a region that has just run, for a policy to look at. Views and in-place ops are not
+ * shown. All borrowed, for the length of the call. */
+typedef struct rf_policy_op {
+    size_t size;
+    const char *op;     /* "matmul"                                             */
+    const char *path;   /* of the module whose forward runs, from its root      */
+    const char *label;  /* of the scope: rf_scope_set_label                     */
+    const char *region; /* the options' label                                   */
+    const void *module; /* the region's own rf_module, or what ran around it    */
+    uint64_t index;     /* of the op in the region, views and all counted       */
+    const rf_values *in;
+    const rf_values *out; /* auxiliaries too; computed, may be read             */
+    uint64_t bytes;       /* of out                                             */
+    double flops;
+} rf_policy_op;
+
+/* Who chooses. choose is called once for every op, in the forward only, after the op; *fate is
+ * RF_FATE_RECOMPUTE beforehand. A failure ends the region's forward. */
+typedef struct rf_policy {
+    rf_status (*choose)(void *payload, const rf_policy_op *op, rf_fate *fate);
+    void *payload;
+    void (*destroy)(void *payload);
+} rf_policy;
 
 /* Run around the region's function in both passes. leave runs whenever enter succeeded, also after
  * an error. An error of enter is returned in the function's stead. */
@@ -68,11 +102,33 @@ typedef struct rf_checkpoint_options {
     int fresh_random;  /* do not replay the generator: recompute draws new numbers          */
     int no_early_stop; /* recompute the whole function at once, needed or not               */
     const char *label; /* copied; appears in errors and reports                             */
+    /* Selective: who chooses what is kept (taken over like hooks), or, shorter, a text such as
+     * "keep=matmul,linear;host=gelu;file=attn.*": after a fate the names of ops, or of parts of the
+     * module (with all that is in them), or @ and a label; * and ? match as in
+     * rf_pattern_matches, and the first that fits decides. A name that nothing has is
+     * RF_E_ARGUMENT. Only one of the two. */
+    rf_policy policy;
+    const char *fates;
+    int debug; /* remember the ops of both passes: see rf_mismatch_num */
 } rf_checkpoint_options;
-#define RF_CHECKPOINT_OPTIONS_INIT                                              \
-    {                                                                           \
-        sizeof(rf_checkpoint_options), {0, 0, 0, 0}, RF_VERIFY_DEFAULT, 0, 0, 0 \
+#define RF_CHECKPOINT_OPTIONS_INIT                                                               \
+    {                                                                                            \
+        sizeof(rf_checkpoint_options), {0, 0, 0, 0}, RF_VERIFY_DEFAULT, 0, 0, 0, {0, 0, 0}, 0, 0 \
     }
+
+/* What the last recompute that differed from its forward looked like, if its region was made with
+ * debug: the ops of both passes in order, and the number of the first that differs (-1: none).
+ * pass is RF_PASS_FORWARD or RF_PASS_RECOMPUTE. */
+typedef struct rf_mismatch_op {
+    const char *op;   /* borrowed until the next mismatch, as is path */
+    const char *path; /* of the module                                */
+    size_t rank;      /* of its first result                          */
+    int64_t dims[RF_MAX_RANK];
+} rf_mismatch_op;
+RF_API size_t rf_mismatch_num(const rf_context *ctx, rf_pass pass);
+RF_API RF_MUST_USE rf_status rf_mismatch_at(const rf_context *ctx, rf_pass pass, size_t index,
+                                            rf_mismatch_op *out);
+RF_API int64_t rf_mismatch_first(const rf_context *ctx);
 
 /* Make every call of m a region from now on. In place; names, class and structure stay. Applied
  * through the contract: twice is RF_E_APPLIED. A deep copy of m is checkpointed too, with a state
@@ -81,6 +137,12 @@ RF_API RF_MUST_USE rf_status rf_checkpoint(rf_module *m, const rf_checkpoint_opt
 /* Take it away. RF_E_NOT_FOUND if m is not checkpointed. Graphs already recorded stay valid, but
  * for those of regions around m, which would now run something else: RF_E_MUTATED. */
 RF_API RF_MUST_USE rf_status rf_checkpoint_clear(rf_module *m);
+/* Let m refuse: wherever it stands in a region, what its slots need is kept, and its results, so
+ * that nothing of it is computed again. Regions inside of it stay regions. RF_E_CONFLICT with
+ * rf_checkpoint on m itself. Undone by rf_checkpoint_never_clear (RF_E_NOT_FOUND). */
+RF_API RF_MUST_USE rf_status rf_checkpoint_never(rf_module *m);
+RF_API RF_MUST_USE rf_status rf_checkpoint_never_clear(rf_module *m);
+
 /* Whether calls of m itself are regions. */
 RF_API int rf_checkpoint_applied(const rf_module *m);
 /* The descriptor of this API, for rf_api_state and lists of conflicts. */
@@ -99,6 +161,10 @@ RF_API RF_MUST_USE rf_status rf_checkpoint_sequential_clear(rf_module *m);
  * given, is then called with it. */
 RF_API RF_MUST_USE rf_status rf_checkpoint_call(rf_scope *s, rf_function fn, const rf_values *in,
                                                 rf_values *out, const rf_checkpoint_options *opts);
+
+/* Name what is computed in this scope and those opened in it from now on, for policies; NULL: no
+ * name. Borrowed. */
+RF_API void rf_scope_set_label(rf_scope *s, const char *label);
 
 /* For this scope and those opened in it: early stop off (0), on (1), or as the options say (-1).
  * What counts is the setting when the region's forward runs. */

@@ -90,8 +90,10 @@ typedef enum rf_op_traits {
     RF_OP_RANDOM = 4,      /* takes numbers from the generator: see random_blocks             */
     RF_OP_FIRST_ORDER = 8, /* backward cannot be recorded: see backward_composed              */
     RF_OP_NO_GRAD = 16,    /* has no gradient: results never require one                      */
-    RF_OP_EFFECT = 32,     /* does something besides its result */
-    RF_OP_STRIDED = 64     /* infer sets the strides of the outputs, which have no gaps */
+    RF_OP_EFFECT = 32,     /* does something besides its result: again in every recompute       */
+    RF_OP_STRIDED = 64,    /* infer sets the strides of the outputs, which have no gaps         */
+    RF_OP_ONCE = 128,      /* an effect of the forward alone: a recompute leaves it out         */
+    RF_OP_FORBID = 256     /* an effect that must not happen in a region: RF_E_UNSUPPORTED there */
 } rf_op_traits;
 
 /* One input of a sample call. */
@@ -152,6 +154,7 @@ RF_API const rf_op_class *rf_op_at(const rf_context *ctx, size_t index);
 typedef struct rf_op_counts {
     uint64_t recorded;
     uint64_t executed;
+    double flops; /* of those executed, by the op's cost */
 } rf_op_counts;
 RF_API rf_op_counts rf_op_counts_of(const rf_context *ctx, const char *name);
 RF_API void rf_op_counts_reset(rf_context *ctx);

@@ -34,8 +34,15 @@ typedef struct rf_memory_info {
     uint64_t allocations; /* how often bytes were entered                                */
 } rf_memory_info;
 
-/* A device is a small number: the processor, or shapes without bytes, or a registered one. */
-typedef enum rf_device { RF_DEVICE_CPU = 0, RF_DEVICE_META = 1 } rf_device;
+/* A device is a small number: the processor, or shapes without bytes, or a registered one. HOST and
+ * FILE are no devices that tensors live on but tiers: where values wait that a policy sent away
+ * (RF_FATE_HOST, RF_FATE_FILE). They have figures and limits like the others. */
+typedef enum rf_device {
+    RF_DEVICE_CPU = 0,
+    RF_DEVICE_META = 1,
+    RF_DEVICE_HOST = 2,
+    RF_DEVICE_FILE = 3
+} rf_device;
 
 /* The figures as they are now. */
 RF_API RF_MUST_USE rf_status rf_memory_get(rf_context *ctx, rf_device device, rf_mem_class cls,

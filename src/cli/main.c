@@ -61,7 +61,7 @@ static int main_unknown(const char *word)
     char what[160], advice[64];
     for (size_t i = 0; i < MAIN_VERBS; i++)
         words[i] = main_tables[i]->verb;
-    const char *nearest = options_nearest(word, words, MAIN_VERBS);
+    const char *nearest = rf_nearest_word(word, words, MAIN_VERBS);
     snprintf(what, sizeof what, "'%.100s' is nothing that refrain does", word);
     if (nearest)
         snprintf(advice, sizeof advice, "did you mean refrain %s?", nearest);

@@ -57,7 +57,7 @@ static option_result options_unknown(const options_line *line, const char *text)
             words[num++] = line->table->rows[i].name;
     const char *bare = text + strspn(text, "-");
     snprintf(name, sizeof name, "%.*s", (int)strcspn(bare, "="), bare);
-    const char *nearest = options_nearest(name, words, num);
+    const char *nearest = rf_nearest_word(name, words, num);
     if (nearest)
         snprintf(advice, sizeof advice, "did you mean --%s?", nearest);
     else

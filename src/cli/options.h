@@ -99,7 +99,4 @@ int options_equal(const option_row *row, const void *a, const void *b);
 /* Give dst the field of src; a list leaves src, which stays valid. */
 void options_move(const option_row *row, void *dst, void *src);
 
-/* The word that is nearest to text, as a misspelling; NULL if none is near. */
-const char *options_nearest(const char *text, const char *const *words, size_t num);
-
 #endif

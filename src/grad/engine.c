@@ -304,6 +304,27 @@ static rf_status run_node(rf_run *run, rf_node *node)
 
 /* ---- the run ---- */
 
+uint64_t rf_run_number(const rf_context *ctx)
+{
+    return ctx->run->id;
+}
+
+void rf_run_add_closer(rf_context *ctx, rf_run_closer *closer)
+{
+    closer->next = ctx->run->closers;
+    ctx->run->closers = closer;
+}
+
+void rf_run_forget_closer(rf_context *ctx, rf_run_closer *closer)
+{
+    for (rf_run *run = ctx->run; run; run = run->outer)
+        for (rf_run_closer **at = &run->closers; *at; at = &(*at)->next)
+            if (*at == closer) {
+                *at = closer->next;
+                return;
+            }
+}
+
 static int run_order(const void *payload, const void *a, const void *b)
 {
     (void)payload;

@@ -41,6 +41,11 @@ struct rf_run {
     rf_run_closer *closers;
 };
 
+/* Tell closer when the backward that runs ends; take it off again before that. */
+void rf_run_add_closer(rf_context *ctx, rf_run_closer *closer);
+void rf_run_forget_closer(rf_context *ctx, rf_run_closer *closer);
+/* The number of the backward that runs. */
+uint64_t rf_run_number(const rf_context *ctx);
 /* Run backward from output `out` of root with gradient seed. */
 rf_status rf_run_backward(rf_run *run, uint32_t out, rf_tensor *seed);
 /* Another handle on the same bytes and graph, in s (NULL: held). NULL: the error is recorded. */

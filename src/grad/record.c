@@ -134,6 +134,22 @@ static void record_drop(recording *r, size_t from)
         rf_release(r->scope, r->out[j]);
 }
 
+/* Compute it, unless the region that runs has its results already. */
+static rf_status record_execute(recording *r)
+{
+    rf_keeper *keeper = r->scope->ctx->keeper;
+    rf_step step = {r->scope, &r->c, r->in, r->out, 0};
+    rf_status status = keeper ? keeper->begin(keeper, &step) : RF_OK;
+    if (!status && !step.given)
+        status = rf_op_execute(&r->c, r->scope, r->in, r->out);
+    if (!keeper || status)
+        return status;
+    status = keeper->done(keeper, &step);
+    if (status)
+        record_drop(r, 0);
+    return status;
+}
+
 static rf_status record_run(recording *r, size_t num_in)
 {
     rf_context *ctx = r->scope->ctx;
@@ -146,7 +162,7 @@ static rf_status record_run(recording *r, size_t num_in)
         return status;
     for (size_t i = 0; i < num_in; i++)
         r->versions[i] = r->in[i] ? r->in[i]->storage->version : 0;
-    status = rf_op_execute(&r->c, r->scope, r->in, r->out);
+    status = record_execute(r);
     if (status)
         return status;
     if (r->wanted)

@@ -34,9 +34,21 @@ typedef struct rf_save {
     const rf_op_class *op;
 } rf_save;
 
-/* The region that runs now decides about slots; the first member of remat's struct. */
+/* One op at work in a region. begin may give its results, which are not computed then. */
+typedef struct rf_step {
+    rf_scope *scope;
+    rf_call *c;
+    rf_tensor *const *in;
+    rf_tensor **out; /* auxiliaries included */
+    int given;
+} rf_step;
+
+/* The region that runs now decides about slots, and is told of every op; the first member of
+ * remat's struct. */
 struct rf_keeper {
     rf_status (*save)(rf_keeper *keeper, const rf_save *save, rf_slot *slot);
+    rf_status (*begin)(rf_keeper *keeper, rf_step *step);
+    rf_status (*done)(rf_keeper *keeper, rf_step *step);
 };
 
 rf_status rf_slot_save(rf_context *ctx, const rf_save *save, rf_slot *slot);

@@ -9,7 +9,7 @@
 
 #include <refrain/memory.h>
 
-#define RF_MAX_DEVICES 4
+#define RF_MAX_DEVICES 8
 
 typedef struct rf_ledger {
     rf_memory_info row[RF_MAX_DEVICES][RF_MEM_CLASSES];

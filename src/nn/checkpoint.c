@@ -8,17 +8,18 @@
  */
 #include "nn/layer.h"
 #include "nn/sequential.h"
+#include "remat/fates.h"
 #include "remat/region.h"
 
 #include <string.h>
 
 /* Settings of one application, shared by its regions. A deep copy's settings are its own but for
- * the payload of the options' hooks: that is the first one's, which lives as long as they. */
+ * the payloads of the options' hooks and policy: those are the first one's, which lives as long. */
 typedef struct settings {
     rf_context *ctx;
     uint32_t refs;
     size_t segments;       /* of a sequential container; 0: the whole module is one region */
-    struct settings *from; /* referenced: whose hooks these are; NULL: its own */
+    struct settings *from; /* referenced: whose hooks and policy these are; NULL: its own */
     rf_checkpoint_options opts;
 } settings;
 
@@ -34,6 +35,8 @@ static void settings_unref(settings *set)
     } label = {.in = set->opts.label};
     if (set->opts.hooks.destroy)
         set->opts.hooks.destroy(set->opts.hooks.payload);
+    if (set->opts.policy.destroy)
+        set->opts.policy.destroy(set->opts.policy.payload);
     rf_host_free_text(set->ctx, label.out);
     rf_host_free(set->ctx, set, sizeof *set);
 }
@@ -96,10 +99,12 @@ static rf_status region_of(rf_module *m, rf_scope *s, settings *set, const size_
     set->refs++;
     rf_region_call call = {.fn = {payload_call, p, payload_destroy},
                            .hooks = set->opts.hooks,
+                           .policy = set->opts.policy,
                            .opts = &set->opts,
                            .in = in,
                            .out = out};
     call.hooks.destroy = NULL;
+    call.policy.destroy = NULL;
     return rf_region_run_call(s, &call);
 }
 
@@ -154,6 +159,7 @@ static rf_status settings_make(settings **out, rf_context *ctx, const rf_checkpo
         set->opts = *opts;
     set->opts.size = sizeof set->opts;
     set->opts.label = label;
+    set->opts.fates = NULL; /* a policy by now */
     *out = set;
     return RF_OK;
 }
@@ -168,6 +174,7 @@ static rf_status checkpoint_copy(void *state, rf_context *ctx, void **state_out)
         return status;
     copy->segments = set->segments;
     copy->opts.hooks.destroy = NULL;
+    copy->opts.policy.destroy = NULL;
     copy->from = set->from ? set->from : set;
     copy->from->refs++;
     return RF_OK;
@@ -190,23 +197,62 @@ static rf_status checkpoint_options(rf_module *m, const rf_checkpoint_options *o
 {
     if (opts && opts->size != sizeof *opts)
         return rf_fail(m->ctx, RF_E_ARGUMENT, "checkpoint: options of another size");
-    if (opts && (unsigned)opts->verify > RF_VERIFY_NONE)
+    if (opts && (unsigned)opts->verify > RF_VERIFY_VALUES)
         return rf_fail(m->ctx, RF_E_ARGUMENT,
-                       "checkpoint: verify must be RF_VERIFY_DEFAULT, _SHAPES or _NONE");
+                       "checkpoint: verify must be RF_VERIFY_DEFAULT, _SHAPES, _NONE, _SAMPLED or "
+                       "_VALUES");
+    if (opts && opts->fates && opts->policy.choose)
+        return rf_fail(m->ctx, RF_E_ARGUMENT, "checkpoint: a policy or fates, not both");
     return RF_OK;
 }
 
-/* On failure the options' hooks are ended too: they were taken over. */
+/* Whether pattern names a part of m. */
+static int checkpoint_part(void *payload, const char *pattern)
+{
+    rf_module *root = payload;
+    char own[256], path[256];
+    size_t skip = rf_module_path(root, own, sizeof own);
+    for (const rf_module *m = rf_module_next(root, root); m; m = rf_module_next(m, root))
+        if (rf_module_path(m, path, sizeof path) < sizeof path &&
+            rf_pattern_matches(pattern, path + (skip ? skip + 1 : 0)))
+            return 1;
+    return 0;
+}
+
+/* Fates that are text become a policy. */
+static rf_status checkpoint_settings(settings **out, rf_module *m,
+                                     const rf_checkpoint_options *opts)
+{
+    rf_fates_parts parts = {checkpoint_part, m};
+    rf_policy policy = {0};
+    rf_status status = checkpoint_options(m, opts);
+    if (!status && opts && opts->fates)
+        status = rf_fates_create(&policy, m->ctx, opts->fates, &parts);
+    if (!status)
+        status = settings_make(out, m->ctx, opts);
+    if (status && policy.destroy)
+        policy.destroy(policy.payload);
+    else if (policy.choose)
+        (*out)->opts.policy = policy;
+    return status;
+}
+
+static void checkpoint_refuse(const rf_checkpoint_options *opts)
+{
+    if (opts && opts->hooks.destroy)
+        opts->hooks.destroy(opts->hooks.payload);
+    if (opts && opts->policy.destroy)
+        opts->policy.destroy(opts->policy.payload);
+}
+
+/* On failure the options' hooks and policy are ended too: they were taken over. */
 static rf_status checkpoint_with(const rf_api *api, rf_module *m, size_t segments,
                                  const rf_checkpoint_options *opts)
 {
     settings *set = NULL;
-    rf_status status = checkpoint_options(m, opts);
-    if (!status)
-        status = settings_make(&set, m->ctx, opts);
+    rf_status status = checkpoint_settings(&set, m, opts);
     if (status) {
-        if (opts && opts->hooks.destroy)
-            opts->hooks.destroy(opts->hooks.payload);
+        checkpoint_refuse(opts);
         return status;
     }
     set->segments = segments;
@@ -288,8 +334,7 @@ rf_status rf_checkpoint_sequential(rf_module *m, size_t segments, const rf_check
                          segments, m->num_children);
     if (!status)
         return checkpoint_with(&segments_api, m, segments, opts);
-    if (opts && opts->hooks.destroy)
-        opts->hooks.destroy(opts->hooks.payload);
+    checkpoint_refuse(opts);
     return status;
 }
 

@@ -17,7 +17,7 @@ rf_op_counts *rf_op_tally_of(rf_context *ctx, const rf_op_class *op)
 
 rf_op_counts rf_op_counts_of(const rf_context *ctx, const char *name)
 {
-    rf_op_counts none = {0, 0};
+    rf_op_counts none = {0, 0, 0};
     for (size_t i = 0; i < RF_TALLIES; i++)
         if (ctx->tally[i].op && !strcmp(ctx->tally[i].op->name, name))
             return ctx->tally[i].counts;
@@ -139,8 +139,10 @@ rf_status rf_op_compute(rf_op_call *call)
     if (status && ctx->record.error.code != status)
         rf_fail(ctx, status, "%s: %s", call->op->name, rf_status_text(status));
     rf_op_counts *counts = rf_op_tally_of(ctx, call->op);
-    if (counts && !status)
+    if (counts && !status) {
         counts->executed++;
+        counts->flops += call->op->cost ? call->op->cost(call).flops : 0;
+    }
     ctx->op = outer;
     return status;
 }
@@ -220,6 +222,14 @@ static rf_status execute_handles(rf_call *c, rf_scope *s, rf_storage **storages,
     for (size_t k = 0; k < j; k++)
         rf_handle_end(out[k]);
     return c->call.ctx->record.error.code;
+}
+
+rf_status rf_op_adopt(rf_call *c, rf_scope *s, rf_storage **storages, rf_tensor **out)
+{
+    rf_status status = execute_handles(c, s, storages, out);
+    if (!status)
+        c->call.ctx->rng.offset += c->random_blocks;
+    return status;
 }
 
 rf_status rf_op_execute(rf_call *c, rf_scope *s, rf_tensor *const *in, rf_tensor **out)

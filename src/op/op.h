@@ -22,6 +22,9 @@ rf_status rf_op_prepare(rf_call *c, rf_context *ctx, const rf_op_class *op, rf_t
 /* Compute (or note) a prepared call; the results, auxiliaries included, are handles in s. For an
  * in-place op out[0] is in[0] itself. */
 rf_status rf_op_execute(rf_call *c, rf_scope *s, rf_tensor *const *in, rf_tensor **out);
+/* The same for results that are there already: storages, one reference each of which is taken
+ * over. */
+rf_status rf_op_adopt(rf_call *c, rf_scope *s, rf_storage **storages, rf_tensor **out);
 /* Call the kernel; views have their addresses. Counts it as executed. */
 rf_status rf_op_compute(rf_op_call *call);
 

@@ -25,36 +25,11 @@ struct op_pending {
     unsigned char attrs[RF_MAX_ATTRS];
 };
 
-static void pending_unlink(op_pending *p)
-{
-    rf_context *ctx = p->ctx;
-    if (p->base.prev)
-        p->base.prev->next = p->base.next;
-    else
-        ctx->pending_first = p->base.next;
-    if (p->base.next)
-        p->base.next->prev = p->base.prev;
-    else
-        ctx->pending_last = p->base.prev;
-}
-
-static void pending_link(op_pending *p)
-{
-    rf_context *ctx = p->ctx;
-    p->base.prev = ctx->pending_last;
-    p->base.next = NULL;
-    if (ctx->pending_last)
-        ctx->pending_last->next = &p->base;
-    else
-        ctx->pending_first = &p->base;
-    ctx->pending_last = &p->base;
-}
-
 /* End p, and whatever dies with it; a chain of them is ended in a loop. */
 static void pending_bury(op_pending *p)
 {
     rf_context *ctx = p->ctx;
-    pending_unlink(p);
+    rf_pending_unlink(ctx, &p->base);
     p->below = (op_pending *)ctx->pending_dead;
     ctx->pending_dead = &p->base;
     if (ctx->pending_burying)
@@ -167,11 +142,11 @@ static rf_status pending_compute(op_pending *p)
     return status;
 }
 
-static op_pending *pending_needed(op_pending *p)
+static rf_pending *pending_needed(const op_pending *p)
 {
     for (uint32_t i = 0; i < p->num_in; i++)
         if (p->in[i] && p->in[i]->pending)
-            return (op_pending *)p->in[i]->pending;
+            return p->in[i]->pending;
     return NULL;
 }
 
@@ -180,14 +155,14 @@ static rf_status pending_force(rf_pending *base)
     op_pending *top = (op_pending *)base;
     top->below = NULL;
     while (top) {
-        op_pending *needed = pending_needed(top);
-        if (needed) {
-            needed->below = top;
-            top = needed;
+        rf_pending *needed = pending_needed(top);
+        if (needed && needed->force == pending_force) {
+            ((op_pending *)needed)->below = top;
+            top = (op_pending *)needed;
             continue;
         }
-        op_pending *below = top->below;
-        rf_status status = pending_compute(top);
+        op_pending *below = needed ? top : top->below;
+        rf_status status = needed ? needed->force(needed) : pending_compute(top);
         if (status)
             return status;
         top = below;
@@ -229,7 +204,7 @@ rf_status rf_pending_note(const rf_call *c, rf_tensor *const *in, rf_storage **s
     if (!p)
         return ctx->record.error.code;
     rf_status status = RF_OK;
-    pending_link(p);
+    rf_pending_link(ctx, &p->base);
     for (uint32_t i = 0; i < p->num_in; i++)
         p->in[i] = in[i] ? rf_storage_ref(in[i]->storage) : NULL;
     for (uint32_t j = 0; j < p->num_out && !status; j++) {

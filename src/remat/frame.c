@@ -1,17 +1,23 @@
 /* frame.c: saving into a frame, and giving back. See frame.h. */
 #include "remat/frame.h"
 
+#include <stdio.h>
+
 static void frame_end(rf_frame *frame)
 {
     rf_context *ctx = frame->ctx;
     while (frame->replays)
         rf_replay_end(frame->replays);
+    rf_keep_end(&frame->keep);
+    rf_op_log_end(frame->log);
     for (size_t i = 0; i < frame->num_inputs; i++)
         rf_slot_release(&frame->inputs[i].slot);
     if (frame->fn.destroy)
         frame->fn.destroy(frame->fn.payload);
     if (frame->hooks.destroy)
         frame->hooks.destroy(frame->hooks.payload);
+    if (frame->policy.destroy)
+        frame->policy.destroy(frame->policy.payload);
     rf_host_free_text(ctx, frame->label);
     rf_host_free(ctx, frame->inputs, frame->cap_inputs * sizeof *frame->inputs);
     rf_host_free(ctx, frame->records, frame->cap_records * sizeof *frame->records);
@@ -24,12 +30,25 @@ void rf_frame_unref(rf_frame *frame)
         frame_end(frame);
 }
 
+const char *rf_frame_name(const rf_frame *frame, char *buffer)
+{
+    snprintf(buffer, 128, frame->label ? "region %s" : "a region", frame->label);
+    return buffer;
+}
+
 /* ---- giving values back ---- */
 
-/* Nobody waits for anything of the frame: its inputs may go. */
-static void frame_drop_inputs(rf_frame *frame)
+/* What nobody waits for any more may go: kept results of steps that are over, and when they all
+ * are, the inputs. */
+void rf_frame_drop_unwanted(rf_frame *frame)
 {
-    for (size_t i = 0; i < frame->num_inputs; i++)
+    if (!frame->complete)
+        return;
+    while (frame->top && !frame->records[frame->top - 1].wanted)
+        frame->top--;
+    rf_keep_drop_after(&frame->keep,
+                       frame->top ? (int64_t)frame->records[frame->top - 1].step : -1);
+    for (size_t i = 0; i < frame->num_inputs && !frame->live; i++)
         rf_slot_release(&frame->inputs[i].slot);
 }
 
@@ -43,8 +62,7 @@ static void frame_release(rf_slot_owner *owner, rf_slot *slot)
     }
     for (rf_replay *r = frame->replays; r; r = r->next)
         rf_replay_handed_out(r, slot->index);
-    if (!frame->live && frame->complete)
-        frame_drop_inputs(frame);
+    rf_frame_drop_unwanted(frame);
     rf_frame_unref(frame);
 }
 
@@ -59,6 +77,21 @@ static rf_status frame_mismatch(rf_frame *frame, const rf_slot *slot, const rf_s
     return RF_E_SHAPE;
 }
 
+/* A kept value; when backward asks, not another replay, its bytes are there. */
+static rf_status frame_kept(rf_frame *frame, const rf_slot *slot, rf_storage **out, rf_view *view)
+{
+    size_t at = rf_keep_find(&frame->keep, frame->records[slot->index].from);
+    rf_status status = rf_keep_look(&frame->keep, at, out);
+    if (status)
+        return status;
+    if (!frame->ctx->defer)
+        status = rf_storage_force(*out);
+    if (status)
+        rf_storage_unref(*out);
+    *view = slot->view;
+    return status;
+}
+
 /* The value itself, wherever it comes from. */
 static rf_status frame_value(rf_frame *frame, const rf_slot *slot, rf_replay *replay,
                              rf_storage **out, rf_view *view)
@@ -69,7 +102,9 @@ static rf_status frame_value(rf_frame *frame, const rf_slot *slot, rf_replay *re
     case RF_RECORD_INSIDE:
         return rf_replay_look(replay, slot->index, out, view);
     case RF_RECORD_INPUT:
-        return rf_slot_unpack(frame->ctx, &frame->inputs[record->input].slot, out, view);
+        return rf_slot_unpack(frame->ctx, &frame->inputs[record->from].slot, out, view);
+    case RF_RECORD_KEPT:
+        return frame_kept(frame, slot, out, view);
     case RF_RECORD_OUTSIDE:
         break;
     }
@@ -80,7 +115,7 @@ static rf_status frame_value(rf_frame *frame, const rf_slot *slot, rf_replay *re
 static rf_replay *frame_replay_now(const rf_frame *frame)
 {
     rf_replay *r = frame->replays;
-    while (r && r->run != frame->ctx->run->id)
+    while (r && r->run != rf_run_number(frame->ctx))
         r = r->next;
     return r;
 }
@@ -159,7 +194,11 @@ static rf_status frame_source(rf_region_run *run, const rf_save *save, rf_record
 {
     rf_frame *frame = run->frame;
     if (save->t->region == run->id) {
-        record->source = RF_RECORD_INSIDE;
+        size_t kept = rf_keep_find(&frame->keep, save->t->storage->id);
+        record->source = kept < frame->keep.num ? RF_RECORD_KEPT : RF_RECORD_INSIDE;
+        record->from = save->t->storage->id;
+        if (kept < frame->keep.num)
+            frame->keep.v[kept].saved = 1;
         return RF_OK;
     }
     if (!frame_owner_of(run->outer, save->t)) {
@@ -167,8 +206,8 @@ static rf_status frame_source(rf_region_run *run, const rf_save *save, rf_record
         return RF_OK;
     }
     record->source = RF_RECORD_INPUT;
-    record->input = (uint32_t)frame_find_input(frame, save->t);
-    if (record->input < frame->num_inputs)
+    record->from = frame_find_input(frame, save->t);
+    if (record->from < frame->num_inputs)
         return RF_OK;
     return frame_add_input(frame, &run->outer->base, save);
 }
@@ -177,7 +216,12 @@ rf_status rf_frame_save(rf_keeper *keeper, const rf_save *save, rf_slot *slot)
 {
     rf_region_run *run = (rf_region_run *)keeper;
     rf_frame *frame = run->frame;
-    rf_record record = {.shape = save->t->view.shape, .op = save->op, .wanted = 1};
+    rf_record record = {.shape = save->t->view.shape,
+                        .op = save->op,
+                        .module = frame->ctx->module,
+                        .hash = rf_verify_hash(frame->verify, save->t->storage, &save->t->view),
+                        .step = run->steps,
+                        .wanted = 1};
     rf_status status = rf_host_grow(frame->ctx, &frame->records, frame->num_records,
                                     &frame->cap_records, sizeof *frame->records);
     if (!status)
@@ -192,6 +236,7 @@ rf_status rf_frame_save(rf_keeper *keeper, const rf_save *save, rf_slot *slot)
     if (record.source == RF_RECORD_OUTSIDE)
         slot->storage = rf_storage_ref(save->t->storage);
     frame->records[frame->num_records++] = record;
+    frame->top = frame->num_records;
     frame->live++;
     frame->refs++;
     return RF_OK;
@@ -225,6 +270,7 @@ rf_status rf_frame_create(rf_frame **out, rf_scope *s, const rf_region_call *cal
     frame->owner = (rf_slot_owner){frame_unpack, frame_release};
     frame->ctx = ctx;
     frame->refs = 1;
+    frame->keep.frame = frame;
     frame->verify = opts->verify;
     frame->fresh_random = opts->fresh_random;
     frame->early_stop = s->early_stop >= 0 ? s->early_stop : !opts->no_early_stop;
@@ -235,6 +281,8 @@ rf_status rf_frame_create(rf_frame **out, rf_scope *s, const rf_region_call *cal
     rf_status status = RF_OK;
     if (opts->label && !(frame->label = rf_host_copy_text(ctx, opts->label)))
         status = ctx->record.error.code;
+    if (!status && opts->debug && !(frame->log = rf_op_log_create(ctx)))
+        status = ctx->record.error.code;
     if (!status)
         status = frame_inputs(frame, call->in);
     if (status) {
@@ -243,6 +291,7 @@ rf_status rf_frame_create(rf_frame **out, rf_scope *s, const rf_region_call *cal
     }
     frame->fn = call->fn;
     frame->hooks = call->hooks;
+    frame->policy = call->policy;
     *out = frame;
     return RF_OK;
 }

@@ -1,6 +1,7 @@
 /* region.c: drop, run again: the forward half. A region is an activation on a stack while its
  * function runs; ops that record ask the innermost one what to keep.
  */
+#include "remat/fates.h"
 #include "remat/frame.h"
 
 rf_pass rf_pass_current(const rf_scope *s)
@@ -20,6 +21,30 @@ static void region_give_up(const rf_region_call *call)
         call->fn.destroy(call->fn.payload);
     if (call->hooks.destroy)
         call->hooks.destroy(call->hooks.payload);
+    if (call->policy.destroy)
+        call->policy.destroy(call->policy.payload);
+}
+
+/* What an op may do in a region, whatever the pass. */
+static rf_status region_begin(rf_keeper *keeper, rf_step *step)
+{
+    const rf_op_class *op = step->c->call.op;
+    if (op->traits & RF_OP_FORBID)
+        return rf_fail(step->scope->ctx, RF_E_UNSUPPORTED,
+                       "%s has an effect that must not happen twice: call it outside of regions",
+                       op->name);
+    (void)keeper;
+    return RF_OK;
+}
+
+static rf_status region_done(rf_keeper *keeper, rf_step *step)
+{
+    rf_region_run *run = (rf_region_run *)keeper;
+    rf_status status = rf_keep_step(run, step);
+    if (!status && run->frame->log)
+        status = rf_op_log_add(run->frame->log, step);
+    run->steps++;
+    return status;
 }
 
 static rf_status region_plain(rf_scope *s, const rf_region_call *call)
@@ -49,7 +74,7 @@ rf_status rf_region_run_call(rf_scope *s, const rf_region_call *call)
         return status;
     }
     uint64_t outer_region = ctx->region;
-    rf_region_run run = {.base = {rf_frame_save},
+    rf_region_run run = {.base = {rf_frame_save, region_begin, region_done},
                          .frame = frame,
                          .outer = (rf_region_run *)ctx->keeper,
                          .id = ++ctx->region_clock};
@@ -60,6 +85,7 @@ rf_status rf_region_run_call(rf_scope *s, const rf_region_call *call)
     ctx->region = outer_region;
     region_hand_out(call->out, run.id, outer_region);
     frame->complete = 1;
+    rf_frame_drop_unwanted(frame);
     rf_frame_unref(frame);
     return status;
 }
@@ -68,15 +94,22 @@ rf_status rf_checkpoint_call(rf_scope *s, rf_function fn, const rf_values *in, r
                              const rf_checkpoint_options *opts)
 {
     rf_region_call call = {.fn = fn, .opts = opts, .in = in, .out = out};
-    if (opts)
+    rf_status status = RF_OK;
+    if (opts) {
         call.hooks = opts->hooks;
+        call.policy = opts->policy;
+    }
+    if (!s->status && opts && opts->fates)
+        status = opts->policy.choose
+                     ? rf_fail(s->ctx, RF_E_ARGUMENT, "a region takes a policy or fates, not both")
+                     : rf_fates_create(&call.policy, s->ctx, opts->fates, NULL);
     for (size_t i = 0; i < out->num; i++)
         out->v[i] = NULL;
-    if (s->status) {
+    if (s->status || status) {
         region_give_up(&call);
-        return s->status;
+        return s->status ? s->status : rf_scope_fail(s, status, NULL);
     }
-    rf_status status = rf_region_run_call(s, &call);
+    status = rf_region_run_call(s, &call);
     if (status)
         rf_scope_fail(s, status, NULL);
     return status;

@@ -10,6 +10,7 @@
  */
 #include "remat/frame.h"
 
+#include <stdio.h>
 #include <time.h>
 
 /* ---- values ---- */
@@ -37,10 +38,17 @@ void rf_replay_handed_out(rf_replay *replay, size_t index)
 {
     if (index >= replay->num || replay->values[index].done)
         return;
-    replay->values[index].done = 1;
+    replay->values[index].done = replay->values[index].given = 1;
     replay_drop(&replay->values[index]);
     if (--replay->left == 0)
         replay_finish(replay);
+}
+
+/* With debug: copies of both lists of ops are the context's from now on. */
+static void replay_report(const rf_replay *replay)
+{
+    if (replay->log)
+        rf_op_log_report(replay->frame->ctx, replay->frame->log, replay->log);
 }
 
 /* Time spent on recomputing, counted once however deep it nests. */
@@ -54,25 +62,49 @@ static void replay_clock(rf_context *ctx, int begin)
     ctx->recompute_seconds += begin ? -seconds : seconds;
 }
 
+/* Whether the value is the forward's, where its hash was taken. */
+static rf_status replay_check_value(const rf_replay *replay, size_t index)
+{
+    rf_frame *frame = replay->frame;
+    rf_context *ctx = frame->ctx;
+    const rf_record *record = &frame->records[index];
+    const rf_replayed *value = &replay->values[index];
+    const void *module = ctx->module;
+    char name[128];
+    if (!record->hash ||
+        record->hash == rf_verify_hash(frame->verify, value->storage, &value->view))
+        return RF_OK;
+    ctx->module = record->module;
+    rf_fail(ctx, RF_E_REPLAY_VALUE, "%s: value %zu (of %s) has other elements in the recompute",
+            rf_frame_name(frame, name), index, record->op ? record->op->name : "an inner region");
+    snprintf(ctx->record.op, sizeof ctx->record.op, "%s", record->op ? record->op->name : "");
+    ctx->record.error.slot = (int64_t)index;
+    ctx->module = module;
+    replay_report(replay);
+    return RF_E_REPLAY_VALUE;
+}
+
 rf_status rf_replay_look(rf_replay *replay, size_t index, rf_storage **out, rf_view *view)
 {
     rf_frame *frame = replay->frame;
     rf_context *ctx = frame->ctx;
+    char name[128];
     rf_replayed *value = index < replay->num ? &replay->values[index] : NULL;
     if (!value || !value->storage) {
-        rf_fail(ctx, RF_E_REPLAY_FEWER, "value %zu of region %s was not computed by its recompute",
-                index, frame->label ? frame->label : "");
+        rf_fail(ctx, RF_E_REPLAY_FEWER, "value %zu of %s was not computed by its recompute", index,
+                rf_frame_name(frame, name));
         ctx->record.error.slot = (int64_t)index;
         return RF_E_REPLAY_FEWER;
     }
     if (value->storage->version != value->version)
-        return rf_fail(ctx, RF_E_MUTATED,
-                       "value %zu of region %s was changed in place after it was used", index,
-                       frame->label ? frame->label : "");
+        return rf_fail(ctx, RF_E_MUTATED, "value %zu of %s was changed in place after it was used",
+                       index, rf_frame_name(frame, name));
     if (!ctx->defer) {
         replay_clock(ctx, 1);
         rf_status status = rf_storage_force(value->storage);
         replay_clock(ctx, 0);
+        if (!status)
+            status = replay_check_value(replay, index);
         if (status)
             return status;
     }
@@ -116,6 +148,25 @@ static rf_status replay_save(rf_keeper *keeper, const rf_save *save, rf_slot *sl
                                               .view = save->t->view};
     }
     return RF_OK;
+}
+
+static rf_status replay_begin(rf_keeper *keeper, rf_step *step)
+{
+    rf_region_run *run = (rf_region_run *)keeper;
+    uint32_t traits = step->c->call.op->traits;
+    if ((traits & RF_OP_ONCE) && (traits & RF_OP_INPLACE)) {
+        step->out[0] = step->in[0];
+        step->given = 1;
+        return RF_OK;
+    }
+    return rf_keep_give(run, step);
+}
+
+static rf_status replay_done(rf_keeper *keeper, rf_step *step)
+{
+    rf_region_run *run = (rf_region_run *)keeper;
+    run->steps++;
+    return run->replay->log ? rf_op_log_add(run->replay->log, step) : RF_OK;
 }
 
 /* ---- running ---- */
@@ -173,7 +224,7 @@ static rf_status replay_run(rf_replay *replay)
     rf_scope s;
     /* Stands for the regions that were around the first run: see rf_frame_input.from_region. */
     rf_region_run around = {.frame = frame, .id = ++ctx->region_clock};
-    rf_region_run run = {.base = {replay_save},
+    rf_region_run run = {.base = {replay_save, replay_begin, replay_done},
                          .frame = frame,
                          .replay = replay,
                          .outer = &around,
@@ -206,26 +257,24 @@ static rf_status replay_verdict(const rf_replay *replay)
     rf_context *ctx = frame->ctx;
     size_t slot = replay->mismatch_slot;
     rf_status status = replay->mismatch;
-    char was[128], is[128];
+    char name[128], was[128], is[128];
+    rf_frame_name(frame, name);
     if (!status && frame->complete && replay->reached < replay->num) {
         status = RF_E_REPLAY_FEWER;
         slot = replay->reached;
-        rf_fail(ctx, status, "region %s saved %zu values in the forward and %zu in the recompute",
-                frame->label ? frame->label : "", replay->num, replay->reached);
-    } else if (status == RF_E_REPLAY_MORE) {
-        rf_fail(ctx, status, "region %s saved %zu values in the forward and %zu in the recompute",
-                frame->label ? frame->label : "", replay->num, replay->reached);
-    } else if (status) {
-        rf_fail(ctx, status,
-                "region %s: value %zu (%s) was %s in the forward and is %s in the "
-                "recompute",
-                frame->label ? frame->label : "", slot,
-                frame->records[slot].op ? frame->records[slot].op->name : "input",
+    }
+    if (!status)
+        return RF_OK;
+    if (status == RF_E_REPLAY_META)
+        rf_fail(ctx, status, "%s: value %zu (%s) was %s in the forward and is %s in the recompute",
+                name, slot, frame->records[slot].op ? frame->records[slot].op->name : "input",
                 rf_shape_text(&frame->records[slot].shape, was, sizeof was),
                 rf_shape_text(&replay->mismatch_shape, is, sizeof is));
-    }
-    if (status)
-        ctx->record.error.slot = (int64_t)slot;
+    else
+        rf_fail(ctx, status, "%s saved %zu values in the forward and %zu in the recompute", name,
+                replay->num, replay->reached);
+    ctx->record.error.slot = (int64_t)slot;
+    replay_report(replay);
     return status;
 }
 
@@ -245,12 +294,8 @@ void rf_replay_end(rf_replay *replay)
             *at = replay->next;
             break;
         }
-    for (rf_run *run = ctx->run; run; run = run->outer)
-        for (rf_run_closer **at = &run->closers; *at; at = &(*at)->next)
-            if (*at == &replay->closer) {
-                *at = replay->closer.next;
-                break;
-            }
+    rf_run_forget_closer(ctx, &replay->closer);
+    rf_op_log_end(replay->log);
     for (size_t i = 0; i < replay->num; i++)
         replay_drop(&replay->values[i]);
     rf_host_free(ctx, replay->values, replay->num * sizeof *replay->values);
@@ -265,22 +310,25 @@ static rf_replay *replay_new(rf_frame *frame)
         return NULL;
     replay->num = frame->num_records;
     replay->values = rf_host_alloc(ctx, replay->num * sizeof *replay->values);
-    if (!replay->values) {
+    if (replay->values && frame->log)
+        replay->log = rf_op_log_create(ctx);
+    if (!replay->values || (frame->log && !replay->log)) {
+        rf_host_free(ctx, replay->values, replay->num * sizeof *replay->values);
         rf_host_free(ctx, replay, sizeof *replay);
         return NULL;
     }
     for (size_t i = 0; i < replay->num; i++) {
         const rf_record *record = &frame->records[i];
-        replay->values[i].done = !record->wanted || record->source == RF_RECORD_OUTSIDE;
+        replay->values[i].done = !record->wanted || record->source == RF_RECORD_OUTSIDE ||
+                                 record->source == RF_RECORD_KEPT;
         replay->left += !replay->values[i].done;
     }
     replay->closer.close = replay_close;
     replay->frame = frame;
-    replay->run = ctx->run->id;
+    replay->run = rf_run_number(ctx);
     replay->next = frame->replays;
     frame->replays = replay;
-    replay->closer.next = ctx->run->closers;
-    ctx->run->closers = &replay->closer;
+    rf_run_add_closer(ctx, &replay->closer);
     return replay;
 }
 
@@ -288,7 +336,7 @@ rf_status rf_replay_of(rf_replay **out, rf_frame *frame)
 {
     rf_context *ctx = frame->ctx;
     for (*out = frame->replays; *out; *out = (*out)->next)
-        if ((*out)->run == ctx->run->id)
+        if ((*out)->run == rf_run_number(ctx))
             return RF_OK;
     frame->refs++; /* it must outlive its own recompute */
     *out = replay_new(frame);

@@ -1,5 +1,5 @@
 /* context.c: making and ending contexts, their errors and their bookkeeping memory. */
-#include "tensor/context_struct.h"
+#include "tensor/tiered.h"
 #include "base/check.h"
 
 #include <stdarg.h>
@@ -192,6 +192,10 @@ rf_status rf_context_create(rf_context **out, const rf_context_options *opts)
     ctx->log = opts->log;
     ctx->log_payload = opts->log_payload;
     rf_fail(ctx, RF_OK, "%s", "");
+    if (opts->spill_folder && !(ctx->spill_folder = rf_host_copy_text(ctx, opts->spill_folder))) {
+        rf_context_destroy(ctx);
+        return RF_E_MEMORY;
+    }
     *out = ctx;
     return RF_OK;
 }
@@ -229,6 +233,10 @@ void rf_context_destroy(rf_context *ctx)
         return;
     context_report_leftovers(ctx);
     context_free_retired(ctx);
+    if (ctx->mismatch_end)
+        ctx->mismatch_end(ctx);
+    rf_tiered_close(ctx);
+    rf_host_free_text(ctx, ctx->spill_folder);
     rf_host_free(ctx, ctx->ops, ctx->cap_ops * sizeof *ctx->ops);
     rf_slab_end(&ctx->slab);
     rf_recycle_trim(&ctx->recycle, &ctx->alloc, 0);

@@ -3,7 +3,8 @@
 
 static rf_status memory_check(rf_context *ctx, rf_device device, rf_mem_class cls)
 {
-    if ((unsigned)device >= RF_MAX_DEVICES || !ctx->devices[device])
+    int tier = device == RF_DEVICE_HOST || device == RF_DEVICE_FILE;
+    if ((unsigned)device >= RF_MAX_DEVICES || (!ctx->devices[device] && !tier))
         return rf_fail(ctx, RF_E_DEVICE, "no device number %d", (int)device);
     if ((unsigned)cls >= RF_MEM_CLASSES)
         return rf_fail(ctx, RF_E_ARGUMENT, "no memory class number %d", (int)cls);

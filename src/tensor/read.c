@@ -1,6 +1,7 @@
 /* read.c: what can be asked of a tensor, and its elements. Asking for elements computes a value
  * that a recompute has only noted so far. */
 #include "tensor/handle.h"
+#include "tensor/tiered.h"
 
 #include <string.h>
 
@@ -139,7 +140,10 @@ rf_status rf_tensor_item(const rf_tensor *t, double *out)
 
 void *rf_tensor_data(rf_tensor *t)
 {
-    return read_ready(t) ? NULL : rf_tensor_view(t).data;
+    if (read_ready(t))
+        return NULL;
+    rf_tiered_settle(t->ctx, t->storage); /* the caller may write */
+    return rf_tensor_view(t).data;
 }
 
 void rf_tensor_touch(rf_tensor *t)

@@ -12,6 +12,7 @@ void rf_scope_begin(rf_scope *s, rf_context *ctx, rf_scope *parent)
     if (parent) {
         s->grad = parent->grad;
         s->early_stop = parent->early_stop;
+        s->label = parent->label;
         parent->children++;
     }
 }
@@ -79,6 +80,11 @@ void rf_scope_set_grad(rf_scope *s, int enabled)
 int rf_scope_grad(const rf_scope *s)
 {
     return s->grad;
+}
+
+void rf_scope_set_label(rf_scope *s, const char *label)
+{
+    s->label = label;
 }
 
 void rf_scope_set_early_stop(rf_scope *s, int setting)

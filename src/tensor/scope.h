@@ -10,9 +10,10 @@ struct rf_scope {
     rf_tensor *first; /* handles, newest first */
     uint32_t children;
     rf_status status;
-    int grad;       /* ops record                                     */
-    int early_stop; /* of regions: 0 off, 1 on, -1 as their options   */
-    int on_stack;   /* opened by rf_scope_begin                        */
+    int grad;          /* ops record                                     */
+    int early_stop;    /* of regions: 0 off, 1 on, -1 as their options   */
+    const char *label; /* for policies; borrowed, or NULL      */
+    int on_stack;      /* opened by rf_scope_begin                        */
 };
 
 /* The same without an allocation, for scopes that live in one function. */

@@ -1,5 +1,5 @@
 /* storage.c: see storage.h. */
-#include "tensor/storage.h"
+#include "tensor/tiered.h"
 
 static rf_status storage_refused(rf_context *ctx, unsigned device, size_t bytes,
                                  const rf_ledger_refusal *why)
@@ -69,6 +69,12 @@ void rf_storage_dematerialize(rf_storage *s)
     s->data = NULL;
 }
 
+void rf_storage_take(rf_storage *to, rf_storage *from)
+{
+    to->data = from->data;
+    rf_host_free(from->ctx, from, sizeof *from);
+}
+
 static rf_storage *storage_new(rf_context *ctx, unsigned device, rf_mem_class cls, size_t bytes)
 {
     rf_storage *s = rf_host_alloc(ctx, sizeof *s);
@@ -124,6 +130,29 @@ rf_status rf_storage_borrow(rf_storage **out, rf_context *ctx, rf_buffer buffer)
     return RF_OK;
 }
 
+void rf_pending_unlink(rf_context *ctx, rf_pending *p)
+{
+    if (p->prev)
+        p->prev->next = p->next;
+    else
+        ctx->pending_first = p->next;
+    if (p->next)
+        p->next->prev = p->prev;
+    else
+        ctx->pending_last = p->prev;
+}
+
+void rf_pending_link(rf_context *ctx, rf_pending *p)
+{
+    p->prev = ctx->pending_last;
+    p->next = NULL;
+    if (ctx->pending_last)
+        ctx->pending_last->next = p;
+    else
+        ctx->pending_first = p;
+    ctx->pending_last = p;
+}
+
 rf_status rf_storage_force(rf_storage *s)
 {
     return s->pending ? s->pending->force(s->pending) : RF_OK;
@@ -132,6 +161,8 @@ rf_status rf_storage_force(rf_storage *s)
 rf_status rf_storage_before_write(rf_storage *s)
 {
     rf_status status = rf_storage_force(s);
+    if (s->leaving)
+        rf_tiered_settle(s->ctx, s);
     for (rf_pending *p = s->ctx->pending_first; p && !status;) {
         if (!p->reads(p, s)) {
             p = p->next;

@@ -30,11 +30,16 @@ struct rf_storage {
     uint8_t device;
     uint8_t cls;
     uint8_t borrowed;
+    uint8_t leaving; /* on its way to a file: see tiered.h */
     size_t bytes;
     void *data;
     rf_pending *pending;
     rf_buffer buffer; /* if borrowed */
 };
+
+/* On and off the context's list. */
+void rf_pending_link(rf_context *ctx, rf_pending *p);
+void rf_pending_unlink(rf_context *ctx, rf_pending *p);
 
 /* A storage with bytes (uninitialised). Errors are recorded; *out is NULL then. */
 rf_status rf_storage_create(rf_storage **out, rf_context *ctx, unsigned device, rf_mem_class cls,
@@ -47,6 +52,9 @@ rf_status rf_storage_borrow(rf_storage **out, rf_context *ctx, rf_buffer buffer)
 rf_status rf_storage_materialize(rf_storage *s);
 /* Take them back after a failed computation. */
 void rf_storage_dematerialize(rf_storage *s);
+/* Give to, which has no bytes, those of from, which ends: it has one reference, the same size,
+ * class and device. */
+void rf_storage_take(rf_storage *to, rf_storage *from);
 /* Make sure that its value is computed. */
 rf_status rf_storage_force(rf_storage *s);
 /* The same, and compute whatever still has to read the value of now: call it before changing s. */

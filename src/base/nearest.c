@@ -1,6 +1,6 @@
 /* nearest.c: which word somebody meant. The distance is the number of letters to insert, take away,
  * change or swap with a neighbour (optimal string alignment). */
-#include "cli/options.h"
+#include <refrain/base.h>
 
 #include <string.h>
 
@@ -32,7 +32,7 @@ static size_t nearest_distance(const char *a, const char *b)
     return rows[len_a % 3][len_b];
 }
 
-const char *options_nearest(const char *text, const char *const *words, size_t num)
+const char *rf_nearest_word(const char *text, const char *const *words, size_t num)
 {
     const char *best = NULL;
     size_t len = strlen(text), least = 1 + (len < 4 ? 1 : len < 8 ? 2 : 3);

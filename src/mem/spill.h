@@ -1,0 +1,55 @@
+/* spill.h: a file that holds bytes for a while, written and read by a thread of its own.
+ *
+ * The file has no name (it is unlinked when it is made), so whatever happens to the process,
+ * nothing of it stays. It is read and written directly where the file system allows, past the page
+ * cache: what was spilled to save memory must not fill it again. Pieces are multiples of
+ * RF_SPILL_PAGE.
+ *
+ * Invariant: jobs are done in the order of their submission, one at a time; between submit and wait
+ * a job and its bytes belong to the thread.
+ */
+#ifndef RF_MEM_SPILL_H
+#define RF_MEM_SPILL_H
+
+#include "base/alloc.h"
+
+enum { RF_SPILL_PAGE = 4096, RF_SPILL_BOUNCE = 1 << 20 };
+
+typedef struct rf_spill rf_spill;
+
+typedef struct rf_spill_job {
+    struct rf_spill_job *next;
+    int write;
+    void *data;
+    size_t bytes;
+    uint64_t at;       /* in the file, a multiple of RF_SPILL_PAGE       */
+    int done;          /* read it after rf_spill_wait                    */
+    int error;         /* an errno, 0 if all went well                   */
+    double begin, end; /* when the thread worked on it: seconds, monotonic */
+} rf_spill_job;
+
+/* Where bytes lie in the file. */
+typedef struct rf_spill_piece {
+    uint64_t at, bytes;
+} rf_spill_piece;
+
+/* Bytes of memory that an open file takes: the caller enters them in a ledger. */
+size_t rf_spill_footprint(void);
+/* An open file in folder, and its thread. On failure *out is NULL; returns an errno. */
+int rf_spill_open(rf_spill **out, const rf_allocator *alloc, const char *folder);
+/* Whether it goes past the page cache. */
+int rf_spill_direct(const rf_spill *spill);
+/* Ends the thread when its jobs are done, and the file. */
+void rf_spill_close(rf_spill *spill);
+
+void rf_spill_submit(rf_spill *spill, rf_spill_job *job);
+/* Until the job is done. */
+void rf_spill_wait(rf_spill *spill, rf_spill_job *job);
+
+/* A piece for so many bytes, the first that fits; 0 if there is no memory to note it. */
+int rf_spill_reserve(rf_spill *spill, size_t bytes, rf_spill_piece *out);
+void rf_spill_release(rf_spill *spill, rf_spill_piece piece);
+/* How long the file is. */
+uint64_t rf_spill_length(const rf_spill *spill);
+
+#endif

@@ -1,0 +1,295 @@
+/* tiered.c: see tiered.h. */
+#include "tensor/tiered.h"
+#include "mem/spill.h"
+
+#include <string.h>
+
+struct rf_tiered {
+    rf_context *ctx;
+    rf_tiered *before, *after; /* in order of sending */
+    rf_tier tier;
+    uint8_t device, cls;
+    size_t bytes;
+    rf_storage *source; /* being written; referenced    */
+    rf_storage *ahead;  /* being read ahead             */
+    void *host;
+    rf_spill_piece piece;
+    rf_spill_job job;
+    int busy;  /* the thread has the job        */
+    int error; /* an errno of the write         */
+};
+
+/* What a context has of tiers. */
+struct rf_tiers {
+    rf_spill *spill;
+    rf_tiered *last;                     /* the latest sent            */
+    rf_tiered *flight[RF_TIERED_FLIGHT]; /* being written, oldest first */
+};
+
+static int tiered_has_bytes(const rf_tiered *t)
+{
+    return t->ctx->devices[t->device]->has_bytes;
+}
+
+static rf_status tiered_failed(rf_context *ctx, const char *what, int error)
+{
+    return rf_fail(ctx, RF_E_IO, "spill: cannot %s a file in %s: %s", what,
+                   ctx->spill_folder ? ctx->spill_folder : ".", strerror(error));
+}
+
+/* ---- the context's part ---- */
+
+static rf_status tiered_tiers(rf_context *ctx)
+{
+    if (!ctx->tiers)
+        ctx->tiers = rf_host_alloc(ctx, sizeof *ctx->tiers);
+    return ctx->tiers ? RF_OK : ctx->record.error.code;
+}
+
+static rf_status tiered_file(rf_context *ctx)
+{
+    rf_ledger_refusal why;
+    struct rf_tiers *tiers = ctx->tiers;
+    if (tiers->spill)
+        return RF_OK;
+    size_t bytes = rf_spill_footprint();
+    if (!rf_ledger_enter(&ctx->ledger, RF_DEVICE_CPU, RF_MEM_OTHER, bytes, &why))
+        return rf_fail(ctx, RF_E_BUDGET, "%zu bytes for a spill file would pass the limit of %llu",
+                       bytes, (unsigned long long)why.limit);
+    int error =
+        rf_spill_open(&tiers->spill, &ctx->alloc, ctx->spill_folder ? ctx->spill_folder : ".");
+    if (!error)
+        return RF_OK;
+    rf_ledger_leave(&ctx->ledger, RF_DEVICE_CPU, RF_MEM_OTHER, bytes);
+    return tiered_failed(ctx, "open", error);
+}
+
+void rf_tiered_close(rf_context *ctx)
+{
+    if (!ctx->tiers)
+        return;
+    if (ctx->tiers->spill) {
+        rf_spill_close(ctx->tiers->spill);
+        rf_ledger_leave(&ctx->ledger, RF_DEVICE_CPU, RF_MEM_OTHER, rf_spill_footprint());
+    }
+    rf_host_free(ctx, ctx->tiers, sizeof *ctx->tiers);
+    ctx->tiers = NULL;
+}
+
+/* ---- jobs ---- */
+
+static void tiered_submit(rf_tiered *t, int write, void *data)
+{
+    t->job = (rf_spill_job){.write = write, .data = data, .bytes = t->bytes, .at = t->piece.at};
+    t->busy = 1;
+    rf_spill_submit(t->ctx->tiers->spill, &t->job);
+}
+
+/* Until the thread has done with t. Returns the job's errno. */
+static int tiered_wait(rf_tiered *t)
+{
+    if (!t->busy)
+        return 0;
+    rf_spill_wait(t->ctx->tiers->spill, &t->job);
+    t->busy = 0;
+    return t->job.error;
+}
+
+/* A write is over: what was written may go. */
+static void tiered_written(rf_tiered *t)
+{
+    struct rf_tiers *tiers = t->ctx->tiers;
+    rf_storage *source = t->source;
+    int error = tiered_wait(t);
+    if (error)
+        t->error = error;
+    t->source = NULL;
+    source->leaving--;
+    size_t n = 0;
+    for (size_t i = 0; i < RF_TIERED_FLIGHT; i++)
+        if (tiers->flight[i] != t)
+            tiers->flight[n++] = tiers->flight[i];
+    while (n < RF_TIERED_FLIGHT)
+        tiers->flight[n++] = NULL;
+    rf_storage_unref(source);
+}
+
+void rf_tiered_settle(rf_context *ctx, const rf_storage *s)
+{
+    for (size_t i = 0; ctx->tiers && i < RF_TIERED_FLIGHT;) {
+        rf_tiered *t = ctx->tiers->flight[i];
+        if (t && (!s || t->source == s))
+            tiered_written(t);
+        else
+            i++;
+    }
+}
+
+/* ---- sending ---- */
+
+static rf_status tiered_to_host(rf_tiered *t, const rf_storage *s)
+{
+    rf_context *ctx = t->ctx;
+    rf_ledger_refusal why;
+    if (!tiered_has_bytes(t))
+        return RF_OK;
+    if (!rf_ledger_enter(&ctx->ledger, RF_DEVICE_HOST, RF_MEM_ACTIVATION, t->bytes, &why))
+        return rf_fail(ctx, RF_E_BUDGET, "%zu bytes on the host would pass its limit of %llu",
+                       t->bytes, (unsigned long long)why.limit);
+    t->host = rf_allocator_get(&ctx->alloc, t->bytes ? t->bytes : 1);
+    if (t->host)
+        return ctx->devices[t->device]->copy_out(NULL, t->host, s->data, t->bytes);
+    rf_ledger_leave(&ctx->ledger, RF_DEVICE_HOST, RF_MEM_ACTIVATION, t->bytes);
+    return rf_fail(ctx, RF_E_MEMORY, "no memory for %zu bytes on the host", t->bytes);
+}
+
+static rf_status tiered_to_file(rf_tiered *t, rf_storage *s)
+{
+    rf_context *ctx = t->ctx;
+    rf_ledger_refusal why;
+    struct rf_tiers *tiers = ctx->tiers;
+    if (!tiered_has_bytes(t))
+        return RF_OK;
+    rf_status status = tiered_file(ctx);
+    if (!status &&
+        !rf_ledger_enter(&ctx->ledger, RF_DEVICE_FILE, RF_MEM_ACTIVATION, t->bytes, &why))
+        status =
+            rf_fail(ctx, RF_E_BUDGET, "%zu bytes in the spill file would pass its limit of %llu",
+                    t->bytes, (unsigned long long)why.limit);
+    if (status)
+        return status;
+    rf_spill_reserve(tiers->spill, t->bytes, &t->piece);
+    if (tiers->flight[RF_TIERED_FLIGHT - 1]) {
+        rf_tiered *oldest = tiers->flight[0];
+        tiered_written(oldest);
+        if (oldest->error)
+            return tiered_failed(ctx, "write", oldest->error);
+    }
+    t->source = rf_storage_ref(s);
+    s->leaving++;
+    for (size_t i = 0; i < RF_TIERED_FLIGHT; i++)
+        if (!tiers->flight[i]) {
+            tiers->flight[i] = t;
+            break;
+        }
+    tiered_submit(t, 1, s->data);
+    return RF_OK;
+}
+
+rf_status rf_tiered_put(rf_tiered **out, rf_storage *s, rf_tier tier)
+{
+    rf_context *ctx = s->ctx;
+    *out = NULL;
+    rf_status status = tiered_tiers(ctx);
+    rf_tiered *t = status ? NULL : rf_host_alloc(ctx, sizeof *t);
+    if (!t)
+        return ctx->record.error.code;
+    t->ctx = ctx;
+    t->tier = tier;
+    t->device = s->device;
+    t->cls = s->cls;
+    t->bytes = s->bytes;
+    t->before = ctx->tiers->last;
+    if (t->before)
+        t->before->after = t;
+    ctx->tiers->last = t;
+    status = tier == RF_TIER_HOST ? tiered_to_host(t, s) : tiered_to_file(t, s);
+    if (status)
+        rf_tiered_end(t);
+    else
+        *out = t;
+    return status;
+}
+
+/* ---- fetching ---- */
+
+/* The one sent before t will be asked for next. No room for it is no failure. */
+static void tiered_read_ahead(const rf_tiered *t)
+{
+    rf_context *ctx = t->ctx;
+    rf_tiered *next = t->before;
+    if (!next || next->tier != RF_TIER_FILE || next->ahead || next->error)
+        return;
+    rf_error_record record = ctx->record;
+    uint64_t errors = ctx->errors;
+    if (rf_storage_create(&next->ahead, ctx, next->device, (rf_mem_class)next->cls, next->bytes)) {
+        ctx->record = record;
+        ctx->errors = errors;
+    } else if (tiered_has_bytes(next)) {
+        tiered_submit(next, 0, next->ahead->data);
+    }
+}
+
+static void tiered_forget(rf_tiered *t)
+{
+    rf_storage *ahead = t->ahead;
+    if (ahead)
+        tiered_wait(t);
+    t->ahead = NULL;
+    rf_storage_unref(ahead);
+}
+
+/* Into the bytes of s, which it has by now; the next one is read behind it. */
+static rf_status tiered_read(rf_tiered *t, rf_storage *s)
+{
+    rf_context *ctx = t->ctx;
+    if (!tiered_has_bytes(t))
+        return RF_OK;
+    if (t->host)
+        return ctx->devices[t->device]->copy_in(NULL, s->data, t->host, t->bytes);
+    if (!t->busy)
+        tiered_submit(t, 0, s->data);
+    tiered_read_ahead(t);
+    int error = tiered_wait(t);
+    return error ? tiered_failed(ctx, "read", error) : RF_OK;
+}
+
+rf_status rf_tiered_fill(rf_tiered *t, rf_storage *s)
+{
+    rf_context *ctx = t->ctx;
+    rf_status status = RF_OK;
+    rf_tiered_settle(ctx, NULL);
+    if (t->error)
+        return tiered_failed(ctx, "write", t->error);
+    if (t->ahead)
+        rf_storage_take(s, t->ahead);
+    else
+        status = rf_storage_materialize(s);
+    t->ahead = NULL;
+    if (status)
+        return status;
+    status = tiered_read(t, s);
+    if (status)
+        rf_storage_dematerialize(s);
+    return status;
+}
+
+size_t rf_tiered_bytes(const rf_tiered *t)
+{
+    return t->bytes;
+}
+
+void rf_tiered_end(rf_tiered *t)
+{
+    if (!t)
+        return;
+    rf_context *ctx = t->ctx;
+    if (t->source)
+        tiered_written(t);
+    tiered_forget(t);
+    if (t->host) {
+        rf_allocator_put(&ctx->alloc, t->host, t->bytes ? t->bytes : 1);
+        rf_ledger_leave(&ctx->ledger, RF_DEVICE_HOST, RF_MEM_ACTIVATION, t->bytes);
+    }
+    if (t->piece.bytes) {
+        rf_spill_release(ctx->tiers->spill, t->piece);
+        rf_ledger_leave(&ctx->ledger, RF_DEVICE_FILE, RF_MEM_ACTIVATION, t->bytes);
+    }
+    if (t->after)
+        t->after->before = t->before;
+    else
+        ctx->tiers->last = t->before;
+    if (t->before)
+        t->before->after = t->after;
+    rf_host_free(ctx, t, sizeof *t);
+}
