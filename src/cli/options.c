@@ -2,6 +2,8 @@
  * right, and the first thing that is wrong ends the parse with an error that names it. */
 #include "cli/options.h"
 
+#include <refrain/base.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* The command's parser is no part of the library, and needs nothing of it. */
-#include "cli/nearest.c"
+#include "base/nearest.c"
 #include "cli/numbers.c"
 #include "cli/option_kinds.c"
 #include "cli/options.c"
