@@ -51,6 +51,16 @@ RF_API RF_MUST_USE rf_status rf_backward_with(rf_scope *s, rf_tensor *result,
 RF_API RF_MUST_USE rf_status rf_gradients(rf_scope *s, rf_tensor *result, const rf_values *inputs,
                                           rf_values *grads, const rf_backward_options *opts);
 
+/* While a group is open, all backward calls of its context share what regions recompute: each
+ * region runs again at most once for all of them, and what it recomputed is held until it was used
+ * or the group closes. The calls must read disjoint saved values, also when the graph is retained;
+ * reading one twice is RF_E_CONSUMED, naming the group. Groups do not nest (RF_E_STATE). Backward
+ * calls from inside of another backward count for themselves. name is copied. */
+typedef struct rf_backward_group rf_backward_group;
+RF_API RF_MUST_USE rf_status rf_backward_group_open(rf_backward_group **out, rf_context *ctx,
+                                                    const char *name);
+RF_API void rf_backward_group_close(rf_backward_group *group);
+
 /* A hook sees the whole gradient of a tensor once per backward, and may put another of the same
  * shape and type in its place (*grad, scoped in s). A failure stops the backward and reaches its
  * caller unchanged. */

@@ -304,27 +304,6 @@ static rf_status run_node(rf_run *run, rf_node *node)
 
 /* ---- the run ---- */
 
-uint64_t rf_run_number(const rf_context *ctx)
-{
-    return ctx->run->id;
-}
-
-void rf_run_add_closer(rf_context *ctx, rf_run_closer *closer)
-{
-    closer->next = ctx->run->closers;
-    ctx->run->closers = closer;
-}
-
-void rf_run_forget_closer(rf_context *ctx, rf_run_closer *closer)
-{
-    for (rf_run *run = ctx->run; run; run = run->outer)
-        for (rf_run_closer **at = &run->closers; *at; at = &(*at)->next)
-            if (*at == closer) {
-                *at = closer->next;
-                return;
-            }
-}
-
 static int run_order(const void *payload, const void *a, const void *b)
 {
     (void)payload;
@@ -392,11 +371,7 @@ static rf_status run_mark(rf_run *run)
 static void run_end(rf_run *run, rf_status status)
 {
     rf_context *ctx = run->ctx;
-    while (run->closers) {
-        rf_run_closer *closer = run->closers;
-        run->closers = closer->next;
-        closer->close(closer);
-    }
+    rf_run_close(&run->closers);
     rf_scope_end(&run->scope);
     for (size_t i = 0; i < run->num; i++) {
         rf_run_item *item = &run->items[i];

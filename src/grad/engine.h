@@ -41,11 +41,16 @@ struct rf_run {
     rf_run_closer *closers;
 };
 
-/* Tell closer when the backward that runs ends; take it off again before that. */
+/* Tell closer when the backward that runs, or the group that it is in, ends; take it off again
+ * before that. */
 void rf_run_add_closer(rf_context *ctx, rf_run_closer *closer);
 void rf_run_forget_closer(rf_context *ctx, rf_run_closer *closer);
-/* The number of the backward that runs. */
+/* Tell them all, and empty the list. */
+void rf_run_close(rf_run_closer **closers);
+/* The number of the backward that runs, or of its group. */
 uint64_t rf_run_number(const rf_context *ctx);
+/* The name of the open group that the backward that runs is in; NULL: none. */
+const char *rf_run_group(const rf_context *ctx);
 /* Run backward from output `out` of root with gradient seed. */
 rf_status rf_run_backward(rf_run *run, uint32_t out, rf_tensor *seed);
 /* Another handle on the same bytes and graph, in s (NULL: held). NULL: the error is recorded. */

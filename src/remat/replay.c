@@ -90,6 +90,11 @@ rf_status rf_replay_look(rf_replay *replay, size_t index, rf_storage **out, rf_v
     rf_context *ctx = frame->ctx;
     char name[128];
     rf_replayed *value = index < replay->num ? &replay->values[index] : NULL;
+    if (value && value->given && rf_run_group(ctx))
+        return rf_fail(ctx, RF_E_CONSUMED,
+                       "backward group %s: two of its calls read value %zu of %s; they must be "
+                       "disjoint",
+                       rf_run_group(ctx), index, rf_frame_name(frame, name));
     if (!value || !value->storage) {
         rf_fail(ctx, RF_E_REPLAY_FEWER, "value %zu of %s was not computed by its recompute", index,
                 rf_frame_name(frame, name));
