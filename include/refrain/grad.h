@@ -51,6 +51,43 @@ RF_API RF_MUST_USE rf_status rf_backward_with(rf_scope *s, rf_tensor *result,
 RF_API RF_MUST_USE rf_status rf_gradients(rf_scope *s, rf_tensor *result, const rf_values *inputs,
                                           rf_values *grads, const rf_backward_options *opts);
 
+/* Hooks on saved values: whatever ops save for their backward in a scope (and in those opened in it
+ * later) is packed as it is saved and unpacked when backward asks. Of several pairs the innermost
+ * applies alone, or, if stacked, hands what it packed to the next one outward: declared order is
+ * outside in. Inside a region, pairs of outside see its inputs and what it keeps of outside; pairs
+ * of inside see its values, and what a stacked one packs is dropped and recomputed like any value.
+ * pack:   *packed (scoped in s, or value itself) is kept in value's stead, and *box, anything of
+ *         yours, is kept with it; leave *packed NULL if the box is all. value is not to be changed.
+ * unpack: *value (scoped in s) with the shape and type of what was packed.
+ * drop:   the box is no longer needed. May be NULL. destroy: likewise the payload. */
+typedef struct rf_saved_hooks {
+    rf_status (*pack)(void *payload, rf_scope *s, rf_tensor *value, rf_tensor **packed, void **box);
+    rf_status (*unpack)(void *payload, rf_scope *s, rf_tensor *packed, void *box,
+                        rf_tensor **value);
+    void (*drop)(void *payload, void *box);
+    void *payload;
+    void (*destroy)(void *payload);
+    int stacked;
+} rf_saved_hooks;
+/* On failure the payload is still the caller's. */
+RF_API RF_MUST_USE rf_status rf_scope_push_saved_hooks(rf_scope *s, rf_saved_hooks hooks);
+/* Save in a tier instead: RF_DEVICE_HOST or RF_DEVICE_FILE. Parameters stay where they are. */
+RF_API RF_MUST_USE rf_status rf_scope_push_saved_tier(rf_scope *s, rf_device tier);
+/* Take the innermost off that was pushed in this scope; closing it does so for all. */
+RF_API RF_MUST_USE rf_status rf_scope_pop_saved_hooks(rf_scope *s);
+/* Refuse further pushes here and in scopes opened here (RF_E_STATE, with these words; borrowed).
+ * NULL allows them again. */
+RF_API void rf_scope_refuse_saved_hooks(rf_scope *s, const char *why);
+
+/* While a guard is open, tensors that backward will read may be changed in place: before the first
+ * change of a version that is still needed it is copied, once. The copies go with what needs them.
+ * Backward over such a graph after the close is RF_E_STATE. Guards do not nest (RF_E_STATE). */
+typedef struct rf_mutation_guard rf_mutation_guard;
+RF_API RF_MUST_USE rf_status rf_mutation_guard_open(rf_mutation_guard **out, rf_context *ctx);
+/* How many copies were made so far. */
+RF_API size_t rf_mutation_guard_clones(const rf_mutation_guard *guard);
+RF_API void rf_mutation_guard_close(rf_mutation_guard *guard);
+
 /* While a group is open, all backward calls of its context share what regions recompute: each
  * region runs again at most once for all of them, and what it recomputed is held until it was used
  * or the group closes. The calls must read disjoint saved values, also when the graph is retained;

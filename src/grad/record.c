@@ -47,18 +47,18 @@ static rf_status record_allowed(const recording *r)
 /* Slots for what backward reads: inputs as they were before the op, outputs as they are now. */
 static rf_status record_slots(recording *r, rf_node *node)
 {
-    rf_context *ctx = node->ctx;
+    rf_keeper *keeper = node->ctx->keeper;
     rf_status status = RF_OK;
     uint32_t n = 0;
     for (size_t i = 0; i < r->c.call.num_in && !status; i++)
         if (node->reads.inputs & (1u << i)) {
-            rf_save save = {r->in[i], r->versions[i], r->op};
-            status = rf_slot_save(ctx, &save, &node->slots[n++]);
+            rf_save save = {r->in[i], r->versions[i], r->op, r->scope->hooks};
+            status = rf_slot_save(keeper, &save, &node->slots[n++]);
         }
     for (size_t j = 0; j < r->c.call.num_out && !status; j++)
         if (node->reads.outputs & (1u << j)) {
-            rf_save save = {r->out[j], r->out[j]->storage->version, r->op};
-            status = rf_slot_save(ctx, &save, &node->slots[n++]);
+            rf_save save = {r->out[j], r->out[j]->storage->version, r->op, r->scope->hooks};
+            status = rf_slot_save(keeper, &save, &node->slots[n++]);
         }
     return status;
 }

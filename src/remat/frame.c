@@ -9,7 +9,7 @@ static void frame_end(rf_frame *frame)
     while (frame->replays)
         rf_replay_end(frame->replays);
     rf_keep_end(&frame->keep);
-    rf_op_log_end(frame->log);
+    rf_op_trail_end(frame->log);
     for (size_t i = 0; i < frame->num_inputs; i++)
         rf_slot_release(&frame->inputs[i].slot);
     if (frame->fn.destroy)
@@ -109,6 +109,7 @@ static rf_status frame_value(rf_frame *frame, const rf_slot *slot, rf_replay *re
         break;
     }
     plain.owner = NULL;
+    plain.packed = NULL; /* they are unpacked further up */
     return rf_slot_unpack(frame->ctx, &plain, out, view);
 }
 
@@ -179,10 +180,7 @@ static rf_status frame_add_input(rf_frame *frame, rf_keeper *outer, const rf_sav
         input->storage = save->t->storage->id;
         input->requires_grad = save->t->requires_grad;
         input->from_region = frame_owner_of((rf_region_run *)outer, save->t) != NULL;
-        if (outer)
-            status = outer->save(outer, save, &input->slot);
-        else
-            rf_slot_keep(save, &input->slot);
+        status = rf_slot_save(outer, save, &input->slot);
     }
     if (!status)
         frame->num_inputs++;
@@ -209,7 +207,8 @@ static rf_status frame_source(rf_region_run *run, const rf_save *save, rf_record
     record->from = frame_find_input(frame, save->t);
     if (record->from < frame->num_inputs)
         return RF_OK;
-    return frame_add_input(frame, &run->outer->base, save);
+    rf_save outward = {save->t, save->version, save->op, run->base.hooks};
+    return frame_add_input(frame, &run->outer->base, &outward);
 }
 
 rf_status rf_frame_save(rf_keeper *keeper, const rf_save *save, rf_slot *slot)
@@ -228,13 +227,13 @@ rf_status rf_frame_save(rf_keeper *keeper, const rf_save *save, rf_slot *slot)
         status = frame_source(run, save, &record);
     if (status)
         return status;
-    *slot = (rf_slot){.owner = &frame->owner,
-                      .version = save->version,
-                      .index = (uint32_t)frame->num_records,
-                      .region = save->t->region,
-                      .view = save->t->view};
+    *slot = (rf_slot){.version = save->version, .region = save->t->region, .view = save->t->view};
     if (record.source == RF_RECORD_OUTSIDE)
-        slot->storage = rf_storage_ref(save->t->storage);
+        status = rf_slot_keep(save, slot);
+    if (status)
+        return status;
+    slot->owner = &frame->owner;
+    slot->index = (uint32_t)frame->num_records;
     frame->records[frame->num_records++] = record;
     frame->top = frame->num_records;
     frame->live++;
@@ -244,13 +243,13 @@ rf_status rf_frame_save(rf_keeper *keeper, const rf_save *save, rf_slot *slot)
 
 /* ---- making ---- */
 
-static rf_status frame_inputs(rf_frame *frame, const rf_values *in)
+static rf_status frame_inputs(rf_frame *frame, const rf_scope *s, const rf_values *in)
 {
     rf_context *ctx = frame->ctx;
     rf_status status = RF_OK;
     for (size_t i = 0; i < in->num && !status; i++) {
         rf_tensor *t = in->v[i];
-        rf_save save = {t, t && t->storage ? t->storage->version : 0, NULL};
+        rf_save save = {t, t && t->storage ? t->storage->version : 0, NULL, s->hooks};
         if (t && !t->storage)
             status = rf_fail(ctx, RF_E_STALE, "input %zu of a region was used up by a backward", i);
         else
@@ -281,10 +280,10 @@ rf_status rf_frame_create(rf_frame **out, rf_scope *s, const rf_region_call *cal
     rf_status status = RF_OK;
     if (opts->label && !(frame->label = rf_host_copy_text(ctx, opts->label)))
         status = ctx->record.error.code;
-    if (!status && opts->debug && !(frame->log = rf_op_log_create(ctx)))
+    if (!status && opts->debug && !(frame->log = rf_op_trail_create(ctx)))
         status = ctx->record.error.code;
     if (!status)
-        status = frame_inputs(frame, call->in);
+        status = frame_inputs(frame, s, call->in);
     if (status) {
         rf_frame_unref(frame); /* fn and hooks are still the caller's */
         return status;

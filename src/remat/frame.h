@@ -69,7 +69,7 @@ struct rf_frame {
     size_t top;   /* records below this may be waited for */
     int complete; /* its forward has returned   */
     rf_kept_list keep;
-    rf_op_log *log; /* of the forward; NULL unless debug */
+    rf_op_trail *log; /* of the forward; NULL unless debug */
     rf_replay *replays;
 };
 
@@ -94,7 +94,7 @@ struct rf_replay {
     rf_status mismatch; /* first difference from the forward */
     size_t mismatch_slot;
     rf_shape mismatch_shape;
-    rf_op_log *log; /* NULL unless debug */
+    rf_op_trail *log; /* NULL unless debug */
 };
 
 /* A region whose function runs: the first time (replay is NULL) or again. */

@@ -63,11 +63,11 @@ void rf_keep_refuse_end(rf_scope *s, const rf_values *out);
 
 /* ---- oplog.c: the ops of a pass, for debugging ---- */
 
-typedef struct rf_op_log rf_op_log;
-rf_op_log *rf_op_log_create(rf_context *ctx);
-void rf_op_log_end(rf_op_log *log); /* NULL is fine */
-rf_status rf_op_log_add(rf_op_log *log, const rf_step *step);
+typedef struct rf_op_trail rf_op_trail;
+rf_op_trail *rf_op_trail_create(rf_context *ctx);
+void rf_op_trail_end(rf_op_trail *log); /* NULL is fine */
+rf_status rf_op_trail_add(rf_op_trail *log, const rf_step *step);
 /* Copies of the two are the context's mismatch from now on. */
-void rf_op_log_report(rf_context *ctx, const rf_op_log *forward, const rf_op_log *recompute);
+void rf_op_trail_report(rf_context *ctx, const rf_op_trail *forward, const rf_op_trail *recompute);
 
 #endif

@@ -11,7 +11,7 @@ typedef struct op_logged {
     rf_shape shape; /* of the first result */
 } op_logged;
 
-struct rf_op_log {
+struct rf_op_trail {
     rf_context *ctx;
     op_logged *v;
     size_t num, capacity;
@@ -34,15 +34,15 @@ struct rf_mismatch {
     int64_t first;
 };
 
-rf_op_log *rf_op_log_create(rf_context *ctx)
+rf_op_trail *rf_op_trail_create(rf_context *ctx)
 {
-    rf_op_log *log = rf_host_alloc(ctx, sizeof *log);
+    rf_op_trail *log = rf_host_alloc(ctx, sizeof *log);
     if (log)
         log->ctx = ctx;
     return log;
 }
 
-void rf_op_log_end(rf_op_log *log)
+void rf_op_trail_end(rf_op_trail *log)
 {
     if (!log)
         return;
@@ -51,7 +51,7 @@ void rf_op_log_end(rf_op_log *log)
     rf_host_free(ctx, log, sizeof *log);
 }
 
-rf_status rf_op_log_add(rf_op_log *log, const rf_step *step)
+rf_status rf_op_trail_add(rf_op_trail *log, const rf_step *step)
 {
     rf_status status = rf_host_grow(log->ctx, &log->v, log->num, &log->capacity, sizeof *log->v);
     if (!status)
@@ -72,7 +72,7 @@ static void mismatch_end(rf_context *ctx)
     rf_host_free(ctx, m, sizeof *m);
 }
 
-static int mismatch_copy(rf_context *ctx, mismatch_list *list, const rf_op_log *log)
+static int mismatch_copy(rf_context *ctx, mismatch_list *list, const rf_op_trail *log)
 {
     list->v = rf_host_alloc(ctx, log->num * sizeof *list->v);
     if (!list->v)
@@ -87,7 +87,7 @@ static int mismatch_copy(rf_context *ctx, mismatch_list *list, const rf_op_log *
     return 1;
 }
 
-static int64_t mismatch_find(const rf_op_log *a, const rf_op_log *b)
+static int64_t mismatch_find(const rf_op_trail *a, const rf_op_trail *b)
 {
     size_t least = a->num < b->num ? a->num : b->num;
     for (size_t i = 0; i < least; i++)
@@ -110,7 +110,7 @@ static void mismatch_tell(rf_context *ctx, const struct rf_mismatch *m)
              was && was->path[0] ? was->path : "the root");
 }
 
-void rf_op_log_report(rf_context *ctx, const rf_op_log *forward, const rf_op_log *recompute)
+void rf_op_trail_report(rf_context *ctx, const rf_op_trail *forward, const rf_op_trail *recompute)
 {
     rf_error_record record = ctx->record; /* having no memory for a report changes no error */
     uint64_t errors = ctx->errors;

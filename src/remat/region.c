@@ -42,7 +42,7 @@ static rf_status region_done(rf_keeper *keeper, rf_step *step)
     rf_region_run *run = (rf_region_run *)keeper;
     rf_status status = rf_keep_step(run, step);
     if (!status && run->frame->log)
-        status = rf_op_log_add(run->frame->log, step);
+        status = rf_op_trail_add(run->frame->log, step);
     run->steps++;
     return status;
 }
@@ -74,7 +74,10 @@ rf_status rf_region_run_call(rf_scope *s, const rf_region_call *call)
         return status;
     }
     uint64_t outer_region = ctx->region;
-    rf_region_run run = {.base = {rf_frame_save, region_begin, region_done},
+    rf_region_run run = {.base = {.hooks = s->hooks,
+                                  .save = rf_frame_save,
+                                  .begin = region_begin,
+                                  .done = region_done},
                          .frame = frame,
                          .outer = (rf_region_run *)ctx->keeper,
                          .id = ++ctx->region_clock};

@@ -48,7 +48,7 @@ void rf_replay_handed_out(rf_replay *replay, size_t index)
 static void replay_report(const rf_replay *replay)
 {
     if (replay->log)
-        rf_op_log_report(replay->frame->ctx, replay->frame->log, replay->log);
+        rf_op_trail_report(replay->frame->ctx, replay->frame->log, replay->log);
 }
 
 /* Time spent on recomputing, counted once however deep it nests. */
@@ -136,7 +136,9 @@ static rf_status replay_save(rf_keeper *keeper, const rf_save *save, rf_slot *sl
     rf_replay *replay = run->replay;
     const rf_frame *frame = run->frame;
     size_t index = replay->reached++;
-    rf_slot_keep(save, slot); /* for a backward inside the region */
+    rf_status status = rf_slot_keep(save, slot); /* for a backward inside the region */
+    if (status)
+        return status;
     if (index >= replay->num) {
         if (frame->complete && !frame->early_stop)
             replay_note_mismatch(replay, RF_E_REPLAY_MORE, index, &save->t->view.shape);
@@ -171,7 +173,7 @@ static rf_status replay_done(rf_keeper *keeper, rf_step *step)
 {
     rf_region_run *run = (rf_region_run *)keeper;
     run->steps++;
-    return run->replay->log ? rf_op_log_add(run->replay->log, step) : RF_OK;
+    return run->replay->log ? rf_op_trail_add(run->replay->log, step) : RF_OK;
 }
 
 /* ---- running ---- */
@@ -229,11 +231,12 @@ static rf_status replay_run(rf_replay *replay)
     rf_scope s;
     /* Stands for the regions that were around the first run: see rf_frame_input.from_region. */
     rf_region_run around = {.frame = frame, .id = ++ctx->region_clock};
-    rf_region_run run = {.base = {replay_save, replay_begin, replay_done},
-                         .frame = frame,
-                         .replay = replay,
-                         .outer = &around,
-                         .id = ++ctx->region_clock};
+    rf_region_run run = {
+        .base = {.again = 1, .save = replay_save, .begin = replay_begin, .done = replay_done},
+        .frame = frame,
+        .replay = replay,
+        .outer = &around,
+        .id = ++ctx->region_clock};
     ctx->keeper = &run.base;
     ctx->region = run.id;
     ctx->defer = frame->early_stop;
@@ -300,7 +303,7 @@ void rf_replay_end(rf_replay *replay)
             break;
         }
     rf_run_forget_closer(ctx, &replay->closer);
-    rf_op_log_end(replay->log);
+    rf_op_trail_end(replay->log);
     for (size_t i = 0; i < replay->num; i++)
         replay_drop(&replay->values[i]);
     rf_host_free(ctx, replay->values, replay->num * sizeof *replay->values);
@@ -316,7 +319,7 @@ static rf_replay *replay_new(rf_frame *frame)
     replay->num = frame->num_records;
     replay->values = rf_host_alloc(ctx, replay->num * sizeof *replay->values);
     if (replay->values && frame->log)
-        replay->log = rf_op_log_create(ctx);
+        replay->log = rf_op_trail_create(ctx);
     if (!replay->values || (frame->log && !replay->log)) {
         rf_host_free(ctx, replay->values, replay->num * sizeof *replay->values);
         rf_host_free(ctx, replay, sizeof *replay);

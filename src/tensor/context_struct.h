@@ -26,8 +26,10 @@ typedef struct rf_op_tally {
 } rf_op_tally;
 
 /* What grad and remat keep in a context. */
+typedef struct rf_storage rf_storage;
 typedef struct rf_run rf_run; /* a backward that is under way (grad/engine.h)   */
 typedef struct rf_backward_group rf_backward_group; /* see grad/closer.c */
+typedef struct rf_saved_entry rf_saved_entry;       /* hooks on saved values (tensor/scope.h) */
 typedef struct rf_keeper rf_keeper;   /* a region whose function runs (grad/slot.h)     */
 typedef struct rf_pending rf_pending; /* an op that waits to be computed (op/pending.h) */
 
@@ -57,8 +59,10 @@ struct rf_context {
     uint64_t region;       /* the activation that runs now; 0: none */
     rf_keeper *keeper;
     rf_run *run;
-    rf_backward_group *group; /* that is open; NULL: none */
-    int defer;                /* ops are noted, and computed when asked for */
+    rf_backward_group *group;                 /* that is open; NULL: none */
+    rf_status (*before_write)(rf_storage *s); /* the guard's; NULL: none */
+    struct rf_mutation_guard *guard;          /* likewise: grad/guard.c */
+    int defer;                                /* ops are noted, and computed when asked for */
     rf_pending *pending_first, *pending_last;
     rf_pending *pending_dead; /* waiting to be ended, so that no chain of them recurses */
     int pending_burying;

@@ -13,6 +13,10 @@ void rf_scope_begin(rf_scope *s, rf_context *ctx, rf_scope *parent)
         s->grad = parent->grad;
         s->early_stop = parent->early_stop;
         s->label = parent->label;
+        s->no_hooks = parent->no_hooks;
+        s->hooks = parent->hooks;
+        if (s->hooks)
+            s->hooks->refs++;
         parent->children++;
     }
 }
@@ -21,6 +25,8 @@ void rf_scope_end(rf_scope *s)
 {
     while (s->first)
         rf_release(s, s->first);
+    if (s->hooks)
+        rf_saved_entry_unref(s->hooks);
     if (s->parent)
         s->parent->children--;
 }

@@ -163,6 +163,8 @@ rf_status rf_storage_before_write(rf_storage *s)
     rf_status status = rf_storage_force(s);
     if (s->leaving)
         rf_tiered_settle(s->ctx, s);
+    if (!status && s->ctx->before_write)
+        status = s->ctx->before_write(s);
     for (rf_pending *p = s->ctx->pending_first; p && !status;) {
         if (!p->reads(p, s)) {
             p = p->next;

@@ -10,8 +10,6 @@
 
 #include "tensor/context_struct.h"
 
-typedef struct rf_storage rf_storage;
-
 /* The part of a pending op that storages know. All of a context are in one list, in the order of
  * their noting. */
 struct rf_pending {

@@ -264,6 +264,28 @@ rf_status rf_tiered_fill(rf_tiered *t, rf_storage *s)
     return status;
 }
 
+rf_status rf_tiered_get(rf_tiered *t, rf_storage **out)
+{
+    rf_context *ctx = t->ctx;
+    rf_status status = RF_OK;
+    *out = NULL;
+    rf_tiered_settle(ctx, NULL);
+    if (t->error)
+        return tiered_failed(ctx, "write", t->error);
+    rf_storage *s = t->ahead;
+    t->ahead = NULL;
+    if (!s)
+        status = rf_storage_create(&s, ctx, t->device, (rf_mem_class)t->cls, t->bytes);
+    if (status)
+        return status;
+    status = tiered_read(t, s);
+    if (status)
+        rf_storage_unref(s);
+    else
+        *out = s;
+    return status;
+}
+
 size_t rf_tiered_bytes(const rf_tiered *t)
 {
     return t->bytes;

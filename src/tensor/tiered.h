@@ -23,6 +23,8 @@ rf_status rf_tiered_put(rf_tiered **out, rf_storage *s, rf_tier tier);
 size_t rf_tiered_bytes(const rf_tiered *t);
 /* Give s, which is pending and has no bytes, a copy of what was sent. Fails without a trace. */
 rf_status rf_tiered_fill(rf_tiered *t, rf_storage *s);
+/* The same as a new storage, which *out gets a reference to. */
+rf_status rf_tiered_get(rf_tiered *t, rf_storage **out);
 void rf_tiered_end(rf_tiered *t); /* NULL is fine */
 /* s is about to change: whatever is on its way to the file gets there first. */
 void rf_tiered_settle(rf_context *ctx, const rf_storage *s);
