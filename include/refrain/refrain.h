@@ -4,6 +4,7 @@
 
 #include <refrain/base.h>
 #include <refrain/memory.h>
+#include <refrain/trace.h>
 #include <refrain/tensor.h>
 #include <refrain/ops.h>
 #include <refrain/grad.h>

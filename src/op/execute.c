@@ -1,5 +1,6 @@
 /* execute.c: from tensors to a kernel and back. See op.h. */
 #include "op/op.h"
+#include "tensor/trace.h"
 
 #include <string.h>
 
@@ -124,6 +125,30 @@ static rf_status compute_with_workspace(rf_op_call *call, size_t bytes)
     return status;
 }
 
+/* Told after the kernel, so that begin and end are its own. */
+static void compute_tell(rf_op_call *call, double begin, rf_status status)
+{
+    rf_op_cost cost = {0, 0};
+    size_t bytes;
+    double end = rf_trace_clock(call->ctx);
+    if (call->op->cost)
+        cost = call->op->cost(call);
+    for (size_t i = 0; i < call->num_in && !call->op->cost; i++)
+        if (call->in[i].shape.dtype != RF_ABSENT && rf_shape_bytes(&call->in[i].shape, &bytes))
+            cost.bytes += (double)bytes;
+    for (size_t j = 0; j < call->num_out && !call->op->cost; j++)
+        if (rf_shape_bytes(&call->out[j].shape, &bytes))
+            cost.bytes += (double)bytes;
+    rf_event event = {.kind = RF_EVENT_OP,
+                      .begin = begin,
+                      .end = end,
+                      .device = (rf_device)call->out[0].shape.device,
+                      .flops = cost.flops,
+                      .moved = cost.bytes,
+                      .status = status};
+    rf_trace_emit(call->ctx, &event);
+}
+
 rf_status rf_op_compute(rf_op_call *call)
 {
     rf_context *ctx = call->ctx;
@@ -132,6 +157,7 @@ rf_status rf_op_compute(rf_op_call *call)
     size_t bytes = call->op->workspace ? call->op->workspace(call) : 0;
     rf_status status = RF_OK;
     ctx->record.error.code = RF_OK;
+    double begin = rf_tracing(ctx) ? rf_trace_clock(ctx) : 0;
     if (bytes)
         status = compute_with_workspace(call, bytes);
     else if (ctx->devices[call->out[0].shape.device]->has_bytes)
@@ -143,6 +169,8 @@ rf_status rf_op_compute(rf_op_call *call)
         counts->executed++;
         counts->flops += call->op->cost ? call->op->cost(call).flops : 0;
     }
+    if (rf_tracing(ctx))
+        compute_tell(call, begin, status);
     ctx->op = outer;
     return status;
 }

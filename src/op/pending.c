@@ -15,6 +15,7 @@ struct op_pending {
     rf_context *ctx;
     const rf_op_class *op;
     const void *module;
+    uint64_t region;   /* whose run noted it                         */
     op_pending *below; /* on the stack of a force, or in the list of the dead */
     size_t bytes;
     uint32_t num_in, num_out, live;
@@ -113,7 +114,11 @@ static rf_status pending_compute(op_pending *p)
     rf_storage *storages[RF_MAX_OUTPUTS];
     rf_view out[RF_MAX_OUTPUTS];
     const void *outer = p->ctx->module;
+    const char *outer_op = p->ctx->op;
+    uint64_t outer_region = p->ctx->region;
     p->ctx->module = p->module;
+    p->ctx->op = p->op->name;
+    p->ctx->region = p->region;
     rf_status status = pending_outputs(p, storages, out);
     if (!status) {
         for (uint32_t i = 0; i < p->num_in; i++)
@@ -137,6 +142,8 @@ static rf_status pending_compute(op_pending *p)
                 storages[j]->pending = NULL;
     }
     p->ctx->module = outer;
+    p->ctx->op = outer_op;
+    p->ctx->region = outer_region;
     if (!status)
         pending_bury(p);
     return status;
@@ -184,6 +191,7 @@ static op_pending *pending_new(const rf_call *c)
     p->ctx = call->ctx;
     p->op = call->op;
     p->module = call->ctx->module;
+    p->region = call->ctx->region;
     p->bytes = bytes;
     p->num_in = (uint32_t)call->num_in;
     p->num_out = (uint32_t)call->num_out;

@@ -234,6 +234,8 @@ rf_status rf_frame_save(rf_keeper *keeper, const rf_save *save, rf_slot *slot)
         return status;
     slot->owner = &frame->owner;
     slot->index = (uint32_t)frame->num_records;
+    if (record.source != RF_RECORD_INPUT)
+        rf_watch_save(run, save, record.source != RF_RECORD_OUTSIDE);
     frame->records[frame->num_records++] = record;
     frame->top = frame->num_records;
     frame->live++;

@@ -17,6 +17,7 @@
 #include "grad/engine.h"
 #include "remat/keep.h"
 #include "remat/region.h"
+#include "remat/watch.h"
 
 typedef struct rf_replay rf_replay;
 
@@ -107,6 +108,7 @@ struct rf_region_run {
     uint32_t steps;  /* so far */
     uint32_t cursor; /* in the frame's kept values, in a replay */
     uint32_t never;  /* how many modules that refuse are at work */
+    rf_watch watch;
 };
 
 rf_status rf_frame_create(rf_frame **out, rf_scope *s, const rf_region_call *call);

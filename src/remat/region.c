@@ -83,7 +83,9 @@ rf_status rf_region_run_call(rf_scope *s, const rf_region_call *call)
                          .id = ++ctx->region_clock};
     ctx->keeper = &run.base;
     ctx->region = run.id;
+    rf_watch_begin(&run);
     status = rf_frame_call(frame, s, RF_PASS_FORWARD, call->in, call->out);
+    rf_watch_end(&run, status, call->out);
     ctx->keeper = run.outer ? &run.outer->base : NULL;
     ctx->region = outer_region;
     region_hand_out(call->out, run.id, outer_region);

@@ -246,7 +246,9 @@ static rf_status replay_run(rf_replay *replay)
         ctx->rng = frame->rng;
     rf_scope_begin(&s, ctx, NULL);
     replay_clock(ctx, 1);
+    rf_watch_begin(&run);
     rf_status status = replay_call(frame, &s, around.id);
+    rf_watch_end(&run, status, NULL);
     replay_clock(ctx, 0);
     rf_scope_end(&s);
     ctx->keeper = keeper;

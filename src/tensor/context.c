@@ -1,5 +1,6 @@
 /* context.c: making and ending contexts, their errors and their bookkeeping memory. */
 #include "tensor/tiered.h"
+#include "tensor/trace.h"
 #include "base/check.h"
 
 #include <stdarg.h>
@@ -21,6 +22,7 @@ static void *context_chunk_get(void *payload, size_t bytes)
         ctx->record.error.limit = why.limit;
         return NULL;
     }
+    rf_trace_memory(ctx, RF_DEVICE_CPU, RF_MEM_OTHER, (int64_t)bytes, 0);
     rf_recycle_make_room(&ctx->recycle, &ctx->alloc,
                          ctx->ledger.row[RF_DEVICE_CPU][RF_MEM_ALL].used);
     void *p = rf_allocator_get(&ctx->alloc, bytes);
@@ -30,6 +32,7 @@ static void *context_chunk_get(void *payload, size_t bytes)
     }
     if (!p) {
         rf_ledger_leave(&ctx->ledger, RF_DEVICE_CPU, RF_MEM_OTHER, bytes);
+        rf_trace_memory(ctx, RF_DEVICE_CPU, RF_MEM_OTHER, -(int64_t)bytes, 0);
         rf_fail(ctx, RF_E_MEMORY, "no memory for %zu bytes of bookkeeping", bytes);
         ctx->record.error.bytes_wanted = bytes;
     }
@@ -41,6 +44,7 @@ static void context_chunk_put(void *payload, void *p, size_t bytes)
     rf_context *ctx = payload;
     rf_allocator_put(&ctx->alloc, p, bytes);
     rf_ledger_leave(&ctx->ledger, RF_DEVICE_CPU, RF_MEM_OTHER, bytes);
+    rf_trace_memory(ctx, RF_DEVICE_CPU, RF_MEM_OTHER, -(int64_t)bytes, 0);
 }
 
 void *rf_host_alloc(rf_context *ctx, size_t bytes)

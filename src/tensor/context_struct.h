@@ -10,6 +10,8 @@
 #include "mem/recycle.h"
 #include "tensor/context.h"
 
+#include <refrain/trace.h>
+
 enum { RF_ERROR_MESSAGE = 512, RF_ERROR_PATH = 256 };
 
 typedef struct rf_error_record {
@@ -24,6 +26,14 @@ typedef struct rf_op_tally {
     const rf_op_class *op;
     rf_op_counts counts;
 } rf_op_tally;
+
+/* Who is told of events. */
+typedef struct rf_tracer {
+    rf_trace_fn fn; /* NULL: nobody */
+    void *payload;
+    uint64_t number; /* of the latest event    */
+    double origin;   /* when the trace was set */
+} rf_tracer;
 
 /* What grad and remat keep in a context. */
 typedef struct rf_storage rf_storage;
@@ -43,6 +53,7 @@ struct rf_context {
     uint64_t errors; /* recorded so far */
     rf_log_fn log;
     void *log_payload;
+    rf_tracer trace;
 
     const rf_kernels *kernels;
     size_t threads;

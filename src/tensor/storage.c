@@ -1,5 +1,6 @@
 /* storage.c: see storage.h. */
 #include "tensor/tiered.h"
+#include "tensor/trace.h"
 
 static rf_status storage_refused(rf_context *ctx, unsigned device, size_t bytes,
                                  const rf_ledger_refusal *why)
@@ -12,6 +13,21 @@ static rf_status storage_refused(rf_context *ctx, unsigned device, size_t bytes,
     ctx->record.error.bytes_free = why->free;
     ctx->record.error.limit = why->limit;
     return RF_E_BUDGET;
+}
+
+/* The two ways into the ledger and out of it. */
+static int storage_enter(rf_storage *s, rf_ledger_refusal *why)
+{
+    if (!rf_ledger_enter(&s->ctx->ledger, s->device, s->cls, s->bytes, why))
+        return 0;
+    rf_trace_memory(s->ctx, s->device, s->cls, (int64_t)s->bytes, s->id);
+    return 1;
+}
+
+static void storage_leave(rf_storage *s)
+{
+    rf_ledger_leave(&s->ctx->ledger, s->device, s->cls, s->bytes);
+    rf_trace_memory(s->ctx, s->device, s->cls, -(int64_t)s->bytes, s->id);
 }
 
 /* Bytes in use on the processor. */
@@ -46,14 +62,14 @@ rf_status rf_storage_materialize(rf_storage *s)
     rf_context *ctx = s->ctx;
     const rf_device_class *dev = ctx->devices[s->device];
     rf_ledger_refusal why;
-    if (!rf_ledger_enter(&ctx->ledger, s->device, s->cls, s->bytes, &why))
+    if (!storage_enter(s, &why))
         return storage_refused(ctx, s->device, s->bytes, &why);
     if (!s->bytes || !dev->has_bytes)
         return RF_OK;
     s->data = storage_bytes(s);
     if (s->data)
         return RF_OK;
-    rf_ledger_leave(&ctx->ledger, s->device, s->cls, s->bytes);
+    storage_leave(s);
     rf_fail(ctx, RF_E_MEMORY, "no memory for %zu bytes on %s", s->bytes, dev->name);
     ctx->record.error.bytes_wanted = s->bytes;
     return RF_E_MEMORY;
@@ -62,7 +78,7 @@ rf_status rf_storage_materialize(rf_storage *s)
 void rf_storage_dematerialize(rf_storage *s)
 {
     rf_context *ctx = s->ctx;
-    rf_ledger_leave(&ctx->ledger, s->device, s->cls, s->bytes);
+    storage_leave(s);
     if (s->data && (s->device != RF_DEVICE_CPU ||
                     !rf_recycle_put(&ctx->recycle, s->data, s->bytes, storage_used(ctx))))
         ctx->devices[s->device]->free(&ctx->alloc, NULL, s->data, s->bytes);
@@ -72,6 +88,8 @@ void rf_storage_dematerialize(rf_storage *s)
 void rf_storage_take(rf_storage *to, rf_storage *from)
 {
     to->data = from->data;
+    rf_trace_memory(from->ctx, from->device, from->cls, -(int64_t)from->bytes, from->id);
+    rf_trace_memory(to->ctx, to->device, to->cls, (int64_t)to->bytes, to->id);
     rf_host_free(from->ctx, from, sizeof *from);
 }
 
@@ -119,7 +137,7 @@ rf_status rf_storage_borrow(rf_storage **out, rf_context *ctx, rf_buffer buffer)
     *out = storage_new(ctx, RF_DEVICE_CPU, RF_MEM_BORROWED, buffer.bytes);
     if (!*out)
         return ctx->record.error.code;
-    if (!rf_ledger_enter(&ctx->ledger, RF_DEVICE_CPU, RF_MEM_BORROWED, buffer.bytes, &why)) {
+    if (!storage_enter(*out, &why)) {
         rf_host_free(ctx, *out, sizeof **out);
         *out = NULL;
         return storage_refused(ctx, RF_DEVICE_CPU, buffer.bytes, &why);
@@ -184,7 +202,7 @@ void rf_storage_unref(rf_storage *s)
     if (s->pending) {
         s->pending->orphan(s->pending, s);
     } else if (s->borrowed) {
-        rf_ledger_leave(&ctx->ledger, s->device, s->cls, s->bytes);
+        storage_leave(s);
         if (s->buffer.release)
             s->buffer.release(s->buffer.payload);
     } else {
@@ -197,7 +215,10 @@ void rf_storage_set_class(rf_storage *s, rf_mem_class cls)
 {
     if (s->borrowed || s->cls == cls)
         return;
-    if (!s->pending)
+    if (!s->pending) {
         rf_ledger_move(&s->ctx->ledger, s->device, s->cls, cls, s->bytes);
+        rf_trace_memory(s->ctx, s->device, s->cls, -(int64_t)s->bytes, s->id);
+        rf_trace_memory(s->ctx, s->device, cls, (int64_t)s->bytes, s->id);
+    }
     s->cls = (uint8_t)cls;
 }

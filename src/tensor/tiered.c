@@ -1,6 +1,7 @@
 /* tiered.c: see tiered.h. */
 #include "tensor/tiered.h"
 #include "mem/spill.h"
+#include "tensor/trace.h"
 
 #include <string.h>
 
@@ -37,6 +38,22 @@ static rf_status tiered_failed(rf_context *ctx, const char *what, int error)
                    ctx->spill_folder ? ctx->spill_folder : ".", strerror(error));
 }
 
+/* Bytes that are no storage's. */
+static int tiered_enter(rf_context *ctx, unsigned device, rf_mem_class cls, size_t bytes,
+                        rf_ledger_refusal *why)
+{
+    if (!rf_ledger_enter(&ctx->ledger, device, cls, bytes, why))
+        return 0;
+    rf_trace_memory(ctx, device, cls, (int64_t)bytes, 0);
+    return 1;
+}
+
+static void tiered_leave(rf_context *ctx, unsigned device, rf_mem_class cls, size_t bytes)
+{
+    rf_ledger_leave(&ctx->ledger, device, cls, bytes);
+    rf_trace_memory(ctx, device, cls, -(int64_t)bytes, 0);
+}
+
 /* ---- the context's part ---- */
 
 static rf_status tiered_tiers(rf_context *ctx)
@@ -53,14 +70,14 @@ static rf_status tiered_file(rf_context *ctx)
     if (tiers->spill)
         return RF_OK;
     size_t bytes = rf_spill_footprint();
-    if (!rf_ledger_enter(&ctx->ledger, RF_DEVICE_CPU, RF_MEM_OTHER, bytes, &why))
+    if (!tiered_enter(ctx, RF_DEVICE_CPU, RF_MEM_OTHER, bytes, &why))
         return rf_fail(ctx, RF_E_BUDGET, "%zu bytes for a spill file would pass the limit of %llu",
                        bytes, (unsigned long long)why.limit);
     int error =
         rf_spill_open(&tiers->spill, &ctx->alloc, ctx->spill_folder ? ctx->spill_folder : ".");
     if (!error)
         return RF_OK;
-    rf_ledger_leave(&ctx->ledger, RF_DEVICE_CPU, RF_MEM_OTHER, bytes);
+    tiered_leave(ctx, RF_DEVICE_CPU, RF_MEM_OTHER, bytes);
     return tiered_failed(ctx, "open", error);
 }
 
@@ -70,7 +87,7 @@ void rf_tiered_close(rf_context *ctx)
         return;
     if (ctx->tiers->spill) {
         rf_spill_close(ctx->tiers->spill);
-        rf_ledger_leave(&ctx->ledger, RF_DEVICE_CPU, RF_MEM_OTHER, rf_spill_footprint());
+        tiered_leave(ctx, RF_DEVICE_CPU, RF_MEM_OTHER, rf_spill_footprint());
     }
     rf_host_free(ctx, ctx->tiers, sizeof *ctx->tiers);
     ctx->tiers = NULL;
@@ -133,13 +150,13 @@ static rf_status tiered_to_host(rf_tiered *t, const rf_storage *s)
     rf_ledger_refusal why;
     if (!tiered_has_bytes(t))
         return RF_OK;
-    if (!rf_ledger_enter(&ctx->ledger, RF_DEVICE_HOST, RF_MEM_ACTIVATION, t->bytes, &why))
+    if (!tiered_enter(ctx, RF_DEVICE_HOST, RF_MEM_ACTIVATION, t->bytes, &why))
         return rf_fail(ctx, RF_E_BUDGET, "%zu bytes on the host would pass its limit of %llu",
                        t->bytes, (unsigned long long)why.limit);
     t->host = rf_allocator_get(&ctx->alloc, t->bytes ? t->bytes : 1);
     if (t->host)
         return ctx->devices[t->device]->copy_out(NULL, t->host, s->data, t->bytes);
-    rf_ledger_leave(&ctx->ledger, RF_DEVICE_HOST, RF_MEM_ACTIVATION, t->bytes);
+    tiered_leave(ctx, RF_DEVICE_HOST, RF_MEM_ACTIVATION, t->bytes);
     return rf_fail(ctx, RF_E_MEMORY, "no memory for %zu bytes on the host", t->bytes);
 }
 
@@ -151,8 +168,7 @@ static rf_status tiered_to_file(rf_tiered *t, rf_storage *s)
     if (!tiered_has_bytes(t))
         return RF_OK;
     rf_status status = tiered_file(ctx);
-    if (!status &&
-        !rf_ledger_enter(&ctx->ledger, RF_DEVICE_FILE, RF_MEM_ACTIVATION, t->bytes, &why))
+    if (!status && !tiered_enter(ctx, RF_DEVICE_FILE, RF_MEM_ACTIVATION, t->bytes, &why))
         status =
             rf_fail(ctx, RF_E_BUDGET, "%zu bytes in the spill file would pass its limit of %llu",
                     t->bytes, (unsigned long long)why.limit);
@@ -301,11 +317,11 @@ void rf_tiered_end(rf_tiered *t)
     tiered_forget(t);
     if (t->host) {
         rf_allocator_put(&ctx->alloc, t->host, t->bytes ? t->bytes : 1);
-        rf_ledger_leave(&ctx->ledger, RF_DEVICE_HOST, RF_MEM_ACTIVATION, t->bytes);
+        tiered_leave(ctx, RF_DEVICE_HOST, RF_MEM_ACTIVATION, t->bytes);
     }
     if (t->piece.bytes) {
         rf_spill_release(ctx->tiers->spill, t->piece);
-        rf_ledger_leave(&ctx->ledger, RF_DEVICE_FILE, RF_MEM_ACTIVATION, t->bytes);
+        tiered_leave(ctx, RF_DEVICE_FILE, RF_MEM_ACTIVATION, t->bytes);
     }
     if (t->after)
         t->after->before = t->before;
