@@ -10,6 +10,7 @@
 #include <refrain/grad.h>
 #include <refrain/module.h>
 #include <refrain/checkpoint.h>
+#include <refrain/explain.h>
 #include <refrain/nn.h>
 #include <refrain/optim.h>
 #include <refrain/data.h>

@@ -23,7 +23,7 @@ static int watch_grow(rf_watch *watch, const rf_allocator *alloc)
         return 0;
     if (watch->num)
         memcpy(items, watch->items, watch->num * sizeof *items);
-    alloc->fn(alloc->payload, watch->items, watch->capacity * sizeof *items, 0);
+    rf_allocator_put(alloc, watch->items, watch->capacity * sizeof *items);
     watch->items = items;
     watch->capacity = wanted;
     return 1;
@@ -116,7 +116,6 @@ void rf_watch_end(rf_region_run *run, rf_status status, const rf_values *out)
     }
     if (watch->on && rf_tracing(ctx))
         rf_trace_emit(ctx, &event);
-    if (watch->capacity)
-        ctx->alloc.fn(ctx->alloc.payload, watch->items, watch->capacity * sizeof *watch->items, 0);
+    rf_allocator_put(&ctx->alloc, watch->items, watch->capacity * sizeof *watch->items);
     *watch = (rf_watch){0};
 }
