@@ -25,7 +25,7 @@ static void help_row(const option_table *table, const option_row *row)
     }
     if (row->flags & OPTION_HIDDEN)
         return;
-    int len = printf("  --%s %s", row->name, row->value);
+    int len = printf("  --%s%s%s", row->name, *row->value ? " " : "", row->value);
     if (len > HELP_COLUMN - 2) {
         printf("\n");
         len = 0;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/check.h"
 #include "cli/help.h"
 #include "cli/info.h"
 #include "cli/report.h"
@@ -13,6 +14,7 @@ typedef union main_options {
     train_options train;
     sample_options sample;
     info_options info;
+    check_options check;
 } main_options;
 
 static int main_train(main_options *options, option_set given)
@@ -32,11 +34,17 @@ static int main_info(main_options *options, option_set given)
     return info_run(&options->info);
 }
 
-enum { MAIN_VERBS = 3 };
+static int main_check(main_options *options, option_set given)
+{
+    (void)given;
+    return check_run(&options->check);
+}
+
+enum { MAIN_VERBS = 4 };
 static const option_table *const main_tables[MAIN_VERBS] = {&train_table, &sample_table,
-                                                            &info_table};
+                                                            &info_table, &check_table};
 static int (*const main_runs[MAIN_VERBS])(main_options *, option_set) = {main_train, main_sample,
-                                                                         main_info};
+                                                                         main_info, main_check};
 
 static int main_verb(size_t verb, int argc, char **argv)
 {
@@ -74,7 +82,8 @@ static int main_unknown(const char *word)
 static int main_command(int argc, char **argv)
 {
     if (argc < 2) {
-        report_error("a verb is missing", "refrain", "say train, sample or info; see --help");
+        report_error("a verb is missing", "refrain",
+                     "say train, sample, info or check; see --help");
         return EXIT_USAGE;
     }
     if (strcmp(argv[1], "--version") == 0) {

@@ -131,6 +131,15 @@ static int kind_set_list(const option_row *row, const char *text, void *field)
     return 1;
 }
 
+static int kind_set_flag(const option_row *row, const char *text, void *field)
+{
+    (void)row;
+    if (strcmp(text, "1") != 0 && strcmp(text, "0") != 0)
+        return 0;
+    *(uint64_t *)field = text[0] == '1';
+    return 1;
+}
+
 static const kind_class kinds[OPTION_KINDS] = {
     [OPTION_COUNT] = {kind_set_count, kind_show_count, "a whole number", sizeof(uint64_t)},
     [OPTION_REAL] = {kind_set_real, kind_show_real, "a number", sizeof(double)},
@@ -142,6 +151,7 @@ static const kind_class kinds[OPTION_KINDS] = {
     [OPTION_PATTERN] = {kind_set_pattern, kind_show_pattern, NULL, sizeof(option_choice_n)},
     [OPTION_LIST] = {kind_set_list, NULL, "a text that is not empty", sizeof(option_list)},
     [OPTION_MANY] = {kind_set_list, NULL, "a text that is not empty", sizeof(option_list)},
+    [OPTION_FLAG] = {kind_set_flag, kind_show_count, "given without a value", sizeof(uint64_t)},
 };
 
 /* "--layers is a whole number from 1 to 1000", "--tokens is u8, u16 or u32". */

@@ -86,6 +86,8 @@ static int options_value_follows(const options_line *line)
 static option_result options_one(options_line *line, const option_row *row, const char *argument)
 {
     const char *equals = strchr(argument, '=');
+    if (row->kind == OPTION_FLAG && !equals)
+        return options_take(line, row, "1");
     if (equals)
         return options_take(line, row, equals + 1);
     if (!options_value_follows(line)) {

@@ -20,6 +20,7 @@ typedef enum option_kind {
     OPTION_PATTERN, /* option_choice_n: a word, or word:N where the word says so */
     OPTION_LIST,    /* option_list; may be given again, one value each time      */
     OPTION_MANY,    /* option_list; takes all that follows, up to an option      */
+    OPTION_FLAG,    /* uint64_t, 1 where it is given; takes no value             */
     OPTION_KINDS
 } option_kind;
 

@@ -3,6 +3,7 @@
 
 #define TRAIN_AT(field)  offsetof(train_options, field)
 #define SAMPLE_AT(field) offsetof(sample_options, field)
+#define CHECK_AT(field)  offsetof(check_options, field)
 
 static const char *const train_tokens_words[] = {"u8", "u16", "u32", NULL};
 static const char *const train_checkpoint_words[] = {"none", "block",
@@ -77,10 +78,14 @@ static const option_row train_rows[] = {
      TRAIN_AT(checkpoint), TRAIN_FREE, 0, 10000, train_checkpoint_words},
     {"memory", "SIZE", "most bytes ever held, such as 512MiB; 0: no limit", OPTION_SIZE,
      TRAIN_AT(memory), TRAIN_FREE, 0, 0, NULL},
+    {"explain", "", "tell what bounds the peak, and what checkpointing spares and costs",
+     OPTION_FLAG, TRAIN_AT(explain), OPTION_CHANGEABLE, 0, 0, NULL},
 
     {.help = "Files"},
     {"log", "FILE.jsonl", "write one JSON object a step", OPTION_TEXT, TRAIN_AT(log), TRAIN_FREE, 1,
      0, NULL},
+    {"report", "FILE.html", "write a page with pictures of memory, loss and time", OPTION_TEXT,
+     TRAIN_AT(report), OPTION_CHANGEABLE, 1, 0, NULL},
     {"save", "FOLDER", "save the model, and what --resume needs", OPTION_TEXT, TRAIN_AT(save),
      OPTION_CHANGEABLE, 1, 0, NULL},
     {"save-every", "N", "steps between saves; 0: only at the end", OPTION_COUNT,
@@ -148,4 +153,24 @@ const option_table info_table = {
     .bytes = sizeof(info_options),
     .defaults = &info_defaults,
     .positional = offsetof(info_options, path),
+};
+
+static const check_options check_defaults = {.seed = 1};
+
+static const option_row check_rows[] = {
+    {"threads", "N", "threads of the second round; 0: one per processor", OPTION_COUNT,
+     CHECK_AT(threads), 0, 0, 1024, NULL},
+    {"seed", "N", "of the values that are checked with", OPTION_COUNT, CHECK_AT(seed), 0, 0,
+     U64_TOP, NULL},
+};
+
+const option_table check_table = {
+    .verb = "check",
+    .summary = "prove gradients and equality of bits on this machine",
+    .usage = "[OPTION ...]",
+    .rows = check_rows,
+    .num = sizeof check_rows / sizeof *check_rows,
+    .bytes = sizeof(check_options),
+    .defaults = &check_defaults,
+    .positional = OPTION_NO_POSITIONAL,
 };

@@ -24,7 +24,8 @@ typedef struct train_options {
     uint64_t seed, threads, eval_every;
     option_choice_n checkpoint;
     uint64_t memory;
-    const char *log, *save;
+    uint64_t explain;
+    const char *log, *report, *save;
     uint64_t save_every;
     const char *resume;
     /* Only in state files: what --init and the machine gave, and how far the run was. */
@@ -44,7 +45,11 @@ typedef struct info_options {
     const char *path;
 } info_options;
 
-extern const option_table train_table, sample_table, info_table;
+typedef struct check_options {
+    uint64_t threads, seed;
+} check_options;
+
+extern const option_table train_table, sample_table, info_table, check_table;
 
 /* No such token: the value of bos and eos where a model has none. */
 #define TRAIN_NO_TOKEN UINT64_MAX

@@ -6,7 +6,7 @@ text
 
 check "--version" sh -c '"$REFRAIN" --version | grep -Eq "^refrain [0-9]+\.[0-9]+\.[0-9]+$"'
 check "--help" sh -c '"$REFRAIN" --help | grep -q train'
-for verb in train sample info; do
+for verb in train sample info check; do
     check "$verb --help" sh -c '"$REFRAIN" "$0" --help | grep -q "usage: refrain $0"' "$verb"
 done
 fails "no verb" 2 'a verb is missing' "$REFRAIN"
@@ -59,8 +59,10 @@ memory 5XB 512MiB
 memory -1 512MiB
 memory 99999999999TiB 512MiB
 save-every x whole number
+explain yes given without a value
 LIST
 fails "--freeze ''" 2 "not empty" "$REFRAIN" train --data text --freeze ""
+fails "--report ''" 2 "not empty" "$REFRAIN" train --data text --report ""
 fails "--save ''" 2 "not empty" "$REFRAIN" train --data text --save ""
 fails "width that heads do not divide" 2 "no multiple" "$REFRAIN" train --data text --width 10 --heads 3
 fails "more segments than layers" 2 "has 2 layers" "$REFRAIN" train --data text --layers 2 --checkpoint sequential:3
@@ -69,7 +71,7 @@ fails "more segments than layers" 2 "has 2 layers" "$REFRAIN" train --data text 
 check "every option" "$REFRAIN" train --data text text --tokens u8 --layers 2 --width=16 --heads 2 \
     --context 16 --vocab 256 --dropout 0.1 --batch 2 --accumulate 2 --steps 3 --lr 1e-2 \
     --freeze 'h.0.*' --freeze wpe.weight --seed 7 --threads 1 --eval-every 2 --checkpoint every:2 \
-    --memory 64MiB --log log.jsonl --save out.d --save-every 2
+    --memory 64MiB --explain --report report.html --log log.jsonl --save out.d --save-every 2
 check "every size" sh -c 'for size in 100000000 95MiB 1GiB 100000kB 100MB 97656KiB "1 GiB"; do
     "$REFRAIN" train --data text --layers 1 --width 8 --heads 1 --context 8 --batch 1 --steps 1 \
         --memory "$size" || exit 1
@@ -79,7 +81,7 @@ check "words of other languages do not matter" env LC_ALL=de_DE.UTF-8 LANG=de_DE
 
 # The manual page tells of the same options as --help, and of no others.
 manual=$RF_SOURCE_DIR/man/refrain.1
-for verb in train sample; do
+for verb in train sample check; do
     "$REFRAIN" $verb --help | sed -n 's/^  --\([a-z-]*\).*/\1/p' | sort >$verb.help
     awk -v verb="$verb" '
         /^\.S[SH] / { inside = tolower($0) ~ "refrain " verb }
