@@ -41,3 +41,16 @@ rf_status checkpoints_apply(rf_module *model, option_choice_n choice, uint64_t l
     }
     return RF_OK;
 }
+
+rf_status checkpoints_clear(rf_module *model, option_choice_n choice, uint64_t layers)
+{
+    rf_status status = RF_OK;
+    if (choice.word == TRAIN_CHECKPOINT_SEQUENTIAL)
+        return rf_checkpoint_sequential_clear(rf_module_find(model, "h"));
+    for (size_t i = 0; i < layers && !status; i++) {
+        rf_module *block = rf_nn_gpt2_block(model, i);
+        if (rf_checkpoint_applied(block))
+            status = rf_checkpoint_clear(block);
+    }
+    return status;
+}

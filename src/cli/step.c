@@ -2,6 +2,7 @@
 #include "cli/step.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 enum { STEP_HELD_OUT_BATCHES = 16 };
 static const double step_max_norm = 1.0;
@@ -15,14 +16,12 @@ static rf_tensor *step_loss(session *s, rf_scope *scope, rf_tensor *ids, rf_tens
 }
 
 /* Forward and backward of one batch whose loss counts `share` in the step's. */
-static rf_status step_batch_in(session *s, rf_scope *scope, double share, double *sum)
+static rf_status step_batch_of(session *s, rf_scope *scope, rf_tensor *const *batch, double share,
+                               double *sum)
 {
-    rf_tensor *ids, *targets;
     double value;
-    rf_status status = rf_dataset_next(s->data, scope, &ids, &targets);
-    if (status)
-        return status;
-    rf_tensor *loss = step_loss(s, scope, ids, targets);
+    rf_status status;
+    rf_tensor *loss = step_loss(s, scope, batch[0], batch[1]);
     if (!loss)
         return rf_scope_status(scope) ? rf_scope_status(scope) : rf_context_error(s->ctx)->code;
     status = rf_tensor_item(loss, &value); /* before backward, which uses the loss up */
@@ -39,10 +38,13 @@ static rf_status step_batch_in(session *s, rf_scope *scope, double share, double
 static rf_status step_batch(session *s, double share, double *sum)
 {
     rf_scope *scope;
+    rf_tensor *batch[2];
     rf_status status = rf_scope_open(&scope, s->ctx, NULL);
     if (status)
         return status;
-    status = step_batch_in(s, scope, share, sum);
+    status = rf_dataset_next(s->data, scope, &batch[0], &batch[1]);
+    if (!status)
+        status = step_batch_of(s, scope, batch, share, sum);
     rf_scope_close(scope);
     return status;
 }
@@ -63,6 +65,41 @@ rf_status step_take(session *s, figures *f)
         status = rf_optim_step(s->optim);
     }
     rf_optim_zero_grad(s->optim);
+    return status;
+}
+
+/* A batch of the tokens 0, 1, 2, ... */
+static rf_status step_rehearse_batch(session *s, const int32_t *ids, double share)
+{
+    const train_options *o = s->options;
+    int64_t dims[2] = {(int64_t)o->batch, (int64_t)o->context};
+    rf_scope *scope;
+    rf_tensor *batch[2];
+    double sum = 0;
+    rf_status status = rf_scope_open(&scope, s->ctx, NULL);
+    if (status)
+        return status;
+    batch[0] = rf_tensor_copy_in(scope, RF_I32, 2, dims, ids);
+    batch[1] = rf_tensor_copy_in(scope, RF_I32, 2, dims, ids);
+    status = rf_scope_status(scope);
+    if (!status)
+        status = step_batch_of(s, scope, batch, share, &sum);
+    rf_scope_close(scope);
+    return status;
+}
+
+rf_status step_rehearse(session *s)
+{
+    const train_options *o = s->options;
+    size_t num = (size_t)(o->batch * o->context);
+    int32_t *ids = calloc(num, sizeof *ids);
+    rf_status status = ids ? RF_OK : RF_E_MEMORY;
+    for (size_t i = 0; i < num && ids; i++)
+        ids[i] = (int32_t)(i % o->vocab);
+    for (uint64_t i = 0; i < o->accumulate && !status; i++)
+        status = step_rehearse_batch(s, ids, 1.0 / (double)o->accumulate);
+    rf_optim_zero_grad(s->optim);
+    free(ids);
     return status;
 }
 

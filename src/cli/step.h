@@ -7,6 +7,9 @@
 #include "cli/session.h"
 
 rf_status step_take(session *s, figures *f);
+/* Forward and backward as in a step, of tokens that are no data; gradients are dropped. Only the
+ * generator moves. */
+rf_status step_rehearse(session *s);
 /* Mean loss over the first held-out batches; *found 0 if the part is too short for one. */
 rf_status step_held_out(session *s, double *loss, int *found);
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/insight.h"
 #include "cli/interrupt.h"
 #include "cli/log.h"
 #include "cli/numbers.h"
@@ -23,6 +24,7 @@ typedef struct train_job {
     session session;
     train_log log;
     progress progress;
+    insight look;
     uint64_t begun; /* the step that it goes on after; 0: a new run */
     double clock;
     uint64_t peak, activation_peak; /* of all steps */
@@ -131,8 +133,9 @@ static int train_start(train_job *job, option_set given)
     if (failed)
         return failed;
     train_greet(job);
-    if (!o->save)
-        return EXIT_FINE;
+    failed = insight_begin(&job->look, &job->session, job->begun);
+    if (failed || !o->save)
+        return failed;
     if (!o->resume)
         resume_set_aside(o->save);
     return session_save_first(&job->session);
@@ -156,23 +159,36 @@ static int train_look(train_job *job, figures *f)
     return EXIT_FINE;
 }
 
+/* The line that is written over is left first, where something is going to be told. */
+static int train_explain(train_job *job, const figures *f)
+{
+    if (job->options->explain && f->step == job->look.at)
+        progress_end(&job->progress);
+    return insight_after(&job->look, &job->session, f);
+}
+
 static int train_one(train_job *job, uint64_t step)
 {
     const train_options *o = job->options;
     figures f;
+    int failed = insight_before(&job->look, &job->session, step);
+    if (failed)
+        return failed;
     figures_begin(&f, job->session.ctx, step);
     rf_status status = step_take(&job->session, &f);
     figures_end(&f, job->session.ctx);
+    insight_stop(&job->look);
     if (status)
         return train_failed(job, "training", step);
-    int failed = train_look(job, &f);
+    failed = train_look(job, &f);
     if (failed)
         return failed;
     job->peak = f.peak_bytes > job->peak ? f.peak_bytes : job->peak;
     if (f.activation_peak_bytes > job->activation_peak)
         job->activation_peak = f.activation_peak_bytes;
     progress_step(&job->progress, &f);
-    failed = log_step(&job->log, &f);
+    failed = train_explain(job, &f);
+    failed = failed ? failed : log_step(&job->log, &f);
     if (!failed && o->save && (train_due(o->save_every, step) || step == o->steps))
         failed = session_save(&job->session);
     return failed;
@@ -182,6 +198,9 @@ static int train_stop(train_job *job, uint64_t step)
 {
     const train_options *o = job->options;
     progress_end(&job->progress);
+    int unwritten = insight_write(&job->look, &job->session);
+    if (unwritten)
+        return unwritten;
     if (!o->save) {
         fprintf(stderr, "refrain: stopped after step %llu; nothing is saved, for want of --save\n",
                 (unsigned long long)step);
@@ -233,7 +252,10 @@ static int train_finish(train_job *job)
            numbers_show_bytes(part, job->activation_peak), (unsigned long long)end.hash);
     if (o->save)
         printf("saved  %s; try: refrain sample --from %s\n", o->save, o->save);
-    return log_done(&job->log, &end);
+    if (o->report)
+        printf("report %s\n", o->report);
+    int failed = insight_write(&job->look, &job->session);
+    return failed ? failed : log_done(&job->log, &end);
 }
 
 int train_run(train_options *options, option_set given)
@@ -248,6 +270,7 @@ int train_run(train_options *options, option_set given)
     if (!failed)
         failed = train_finish(&job);
     int unclosed = log_close(&job.log);
+    insight_end(&job.look);
     session_end(&job.session);
     options_end(&train_table, options);
     for (size_t i = 0; i < job.paths.num; i++)
