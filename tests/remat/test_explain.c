@@ -69,12 +69,14 @@ static void told_step(told *t)
     rf_scope_close(s);
 }
 
-/* One watched step of the MLP; stride: every so manieth block is a region, 0: none. */
-static told tell(int stride)
+/* One watched step of the MLP; stride: every so manieth block is a region, 0: none; fates: what
+ * they keep, or NULL. */
+static told tell_fates(int stride, const char *fates)
 {
     told t = {0};
     rf_checkpoint_options opts = RF_CHECKPOINT_OPTIONS_INIT;
     opts.label = "block \"b\"";
+    opts.fates = fates;
     assert_int_equal(rf_context_create(&t.ctx, NULL), RF_OK);
     t.m = mlp(t.ctx);
     for (int i = 0; i < BLOCKS && stride; i += stride)
@@ -87,6 +89,11 @@ static told tell(int stride)
     t.peak = told_bytes(t.ctx, RF_MEM_ALL, 1);
     assert_int_equal(rf_explain_status(t.e), RF_OK);
     return t;
+}
+
+static told tell(int stride)
+{
+    return tell_fates(stride, NULL);
 }
 
 static void told_end(told *t)
@@ -134,6 +141,39 @@ static void test_regions_against_plain(void **state)
         assert_true(total.recompute_seconds < total.seconds);
         told_end(&some);
     }
+    told_end(&plain);
+}
+
+/* A policy keeps some in memory, or sends them away: what is kept counts as kept, by as much as is
+ * held more at the end of the forward; what is away is avoided. */
+static void test_policies_against_plain(void **state)
+{
+    static const struct {
+        const char *fates;
+        int blocks; /* whose inner activation is avoided */
+    } cases[] = {{"keep=tanh", 0},
+                 {"keep=linear", BLOCKS},
+                 {"keep=tanh,linear", 0},
+                 {"host=tanh", BLOCKS},
+                 {"file=tanh", BLOCKS}};
+    (void)state;
+    told plain = tell(0), all = tell(1);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        told some = tell_fates(1, cases[i].fates);
+        rf_explain_totals total = rf_explain_total(some.e);
+        uint64_t sum = 0;
+        assert_int_equal(total.avoided, (size_t)cases[i].blocks * ROWS * WIDTH * sizeof(float));
+        if (cases[i].fates[0] != 'f') /* what is on its way to a file is still there */
+            assert_int_equal(total.kept - rf_explain_total(all.e).kept,
+                             some.activations - all.activations);
+        assert_int_equal(total.kernels_again, some.kernels - plain.kernels);
+        assert_int_equal(total.peak, some.peak);
+        for (size_t k = 0; k < rf_explain_num_live(some.e); k++)
+            sum += rf_explain_live_at(some.e, k).bytes;
+        assert_int_equal(sum, some.peak);
+        told_end(&some);
+    }
+    told_end(&all);
     told_end(&plain);
 }
 
@@ -370,6 +410,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_regions_against_plain),
+        cmocka_unit_test(test_policies_against_plain),
         cmocka_unit_test(test_the_peak_adds_up),
         cmocka_unit_test(test_long_watches_are_thinned),
         cmocka_unit_test(test_json_is_json),
