@@ -130,6 +130,66 @@ RF_API rf_tensor *rf_rotary(rf_scope *s, rf_tensor *x, double base);
 RF_API rf_tensor *rf_causal_attention(rf_scope *s, rf_tensor *q, rf_tensor *k, rf_tensor *v,
                                       double scale);
 
+/* ---- images: (N, C, H, W) ------------------------------------------------------------------- */
+/* How a kernel slides over the rows [0] and columns [1] of an image. NULL is all zeros. */
+typedef struct rf_conv2d_options {
+    size_t size;
+    int64_t stride[2];   /* 0: 1                                                    */
+    int64_t padding[2];  /* zeros around the image, on either side                  */
+    int64_t dilation[2]; /* from one element of the kernel to the next; 0: 1        */
+    int64_t groups;      /* channels are divided among as many convolutions; 0: 1   */
+} rf_conv2d_options;
+#define RF_CONV2D_OPTIONS_INIT                               \
+    {                                                        \
+        sizeof(rf_conv2d_options), {0, 0}, {0, 0}, {0, 0}, 0 \
+    }
+/* x (N, C, H, W), weight (O, C / groups, KH, KW), bias (O) or NULL -> (N, O, OH, OW), where
+ * OH = (H + 2 padding - dilation (KH - 1) - 1) / stride + 1, rounded down. RF_E_SHAPE if the kernel
+ * does not fit or groups divide C or O not. */
+RF_API rf_tensor *rf_conv2d(rf_scope *s, rf_tensor *x, rf_tensor *weight, rf_tensor *bias,
+                            const rf_conv2d_options *opts);
+/* A window that slides over an image; kernel is required. */
+typedef struct rf_pool2d_options {
+    size_t size;
+    int64_t kernel[2];
+    int64_t stride[2];  /* 0: as kernel                                        */
+    int64_t padding[2]; /* on either side; at most half of the kernel          */
+} rf_pool2d_options;
+#define RF_POOL2D_OPTIONS_INIT                     \
+    {                                              \
+        sizeof(rf_pool2d_options), {0, 0}, {0, 0}, \
+        {                                          \
+            0, 0                                   \
+        }                                          \
+    }
+/* x (N, C, H, W) -> (N, C, OH, OW): the largest in the window, of which padding is no part; its
+ * gradient goes to the first of equals. Or the mean, in which padding counts as zeros. */
+RF_API rf_tensor *rf_max_pool2d(rf_scope *s, rf_tensor *x, const rf_pool2d_options *opts);
+RF_API rf_tensor *rf_avg_pool2d(rf_scope *s, rf_tensor *x, const rf_pool2d_options *opts);
+/* What rf_batch_norm normalises by; NULL is: running statistics. */
+typedef struct rf_batch_norm_options {
+    size_t size;
+    int training;    /* by the batch, and follow it; else by the running statistics       */
+    double momentum; /* running = (1 - momentum) running + momentum of this batch; 0: 0.1 */
+    double eps;      /* 0: 1e-5                                                           */
+} rf_batch_norm_options;
+#define RF_BATCH_NORM_OPTIONS_INIT             \
+    {                                          \
+        sizeof(rf_batch_norm_options), 0, 0, 0 \
+    }
+/* What goes with each channel, of shape (C); any may be NULL, the running statistics both or none.
+ * gain and bias have x's type, the running statistics f32 (f64 if x has it). */
+typedef struct rf_batch_norm_tensors {
+    rf_tensor *gain, *bias;
+    rf_tensor *running_mean, *running_var;
+} rf_batch_norm_tensors;
+/* x (N, C, ...): (x - mean) / sqrt(var + eps) gain + bias for each channel. Training: mean and
+ * (biased) variance are those of x over all other axes, of at least two elements (RF_E_SHAPE), and
+ * the running statistics, where given, follow them in place, with the unbiased variance: once per
+ * forward, never in a recompute. Else by the running statistics, which must be given. */
+RF_API rf_tensor *rf_batch_norm(rf_scope *s, rf_tensor *x, const rf_batch_norm_tensors *with,
+                                const rf_batch_norm_options *opts);
+
 /* ---- random -------------------------------------------------------------------------------- */
 RF_API rf_tensor *rf_uniform(rf_scope *s, rf_dtype dtype, size_t rank,
                              const int64_t *dims); /* [0,1) */

@@ -56,7 +56,30 @@ typedef enum rf_binary {
     RF_BINARY_KINDS
 } rf_binary;
 
-typedef struct rf_kernels {
+/* A window that slides over the last two axes, (H, W). */
+typedef struct rf_window {
+    int64_t size[2], stride[2], padding[2], dilation[2];
+} rf_window;
+
+typedef struct rf_kernels rf_kernels;
+
+/* Which of the three tensors of a convolution is made from the other two. */
+typedef enum rf_conv_pass {
+    RF_CONV_FORWARD,    /* y */
+    RF_CONV_GRAD_INPUT, /* x: the gradient of the input from that of y   */
+    RF_CONV_GRAD_WEIGHT /* w: the gradient of the weight from that of y  */
+} rf_conv_pass;
+
+/* x (N, C, H, W), w (O, C / groups, KH, KW), bias (O) or NULL (forward only), y (N, O, OH, OW). */
+typedef struct rf_conv_call {
+    rf_conv_pass pass;
+    rf_window window;
+    int64_t groups;
+    const rf_kernels *kernels; /* whose products it is made of */
+    const rf_view *x, *w, *bias, *y;
+} rf_conv_call;
+
+struct rf_kernels {
     const char *name; /* "portable", "avx2", "avx512" */
 
     /* Elements. ADD, SUB, MUL, NEG and COPY also on integers. affine: y = alpha x + beta. */
@@ -153,7 +176,34 @@ typedef struct rf_kernels {
                      int first, const rf_view *const pgv[3]); /* v may be NULL; first: v = g */
     /* Sum of squares in f64, fixed order for any thread count. */
     rf_status (*sum_squares)(const rf_exec *e, const rf_view *x, double *out);
-} rf_kernels;
+
+    /* Images, row-major without gaps. Products of the weight with columns: the values that each
+     * place of the window sees, of one image per thread. */
+    size_t (*conv2d_workspace)(size_t threads, const rf_conv_call *c);
+    rf_status (*conv2d)(const rf_exec *e, const rf_conv_call *c);
+    /* Largest in the window, which padding is no part of: y, and index (i32) of the first largest
+     * in its (H, W) plane. */
+    rf_status (*max_pool2d)(const rf_exec *e, const rf_window *w, const rf_view *x,
+                            const rf_view *y, const rf_view *index);
+    /* Linear: y = x at index, and dx = the sum of the g whose index is there. RF_E_ARGUMENT if an
+     * index (i32 or i64) is outside. */
+    rf_status (*pool2d_pick)(const rf_exec *e, const rf_view *x, const rf_view *index,
+                             const rf_view *y);
+    rf_status (*pool2d_scatter)(const rf_exec *e, const rf_view *g, const rf_view *index,
+                                const rf_view *dx);
+    /* Sum over the window, padding counting as zeros, divided by its size; and the transpose. */
+    rf_status (*avg_pool2d)(const rf_exec *e, const rf_window *w, const rf_view *x,
+                            const rf_view *y);
+    rf_status (*avg_pool2d_grad)(const rf_exec *e, const rf_window *w, const rf_view *g,
+                                 const rf_view *dx);
+    /* x, y (N, C, ...) row-major; gain, bias (C) or NULL; mean, var (C), biased, in f32 (f64 for
+     * f64). in: x gain bias; out: y mean var. */
+    rf_status (*batch_norm)(const rf_exec *e, double eps, const rf_view *const in[3],
+                            const rf_view *const out[3]);
+    /* in: dy x gain mean var; out: dx dgain dbias, any of which may be NULL. */
+    rf_status (*batch_norm_grad)(const rf_exec *e, double eps, const rf_view *const in[5],
+                                 const rf_view *const out[3]);
+};
 
 /* The best table for this processor, or the one named; NULL if unknown or unusable here. */
 const rf_kernels *rf_kernels_find(const char *isa);

@@ -1,5 +1,6 @@
 /* reference.c: see reference.h. Nothing here is fast; everything is short. */
 #include "kernel/reference.h"
+#include "kernel/window.h"
 
 #include <math.h>
 #include <string.h>
@@ -753,4 +754,13 @@ const rf_kernels rf_kernels_reference = {
     .adamw = ref_adamw,
     .sgd = ref_sgd,
     .sum_squares = ref_sum_squares,
+    .conv2d_workspace = rf_convolution_workspace,
+    .conv2d = rf_convolution,
+    .max_pool2d = rf_pool_max,
+    .pool2d_pick = rf_pool_pick,
+    .pool2d_scatter = rf_pool_scatter,
+    .avg_pool2d = rf_pool_mean,
+    .avg_pool2d_grad = rf_pool_spread,
+    .batch_norm = rf_batch_normalize,
+    .batch_norm_grad = rf_batch_normalize_grad,
 };

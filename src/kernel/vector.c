@@ -18,6 +18,7 @@
 #include "kernel/vector/random.h"
 #include "kernel/vector/attention.h"
 #include "kernel/vector/attention_grad.h"
+#include "kernel/window.h"
 
 #ifndef RF_VECTOR_TABLE
 #define RF_VECTOR_TABLE rf_vector_portable
@@ -64,4 +65,13 @@ const rf_kernels RF_VECTOR_TABLE = {
     .adamw = vec_adamw,
     .sgd = vec_sgd,
     .sum_squares = vec_sum_squares,
+    .conv2d_workspace = rf_convolution_workspace,
+    .conv2d = rf_convolution,
+    .max_pool2d = rf_pool_max,
+    .pool2d_pick = rf_pool_pick,
+    .pool2d_scatter = rf_pool_scatter,
+    .avg_pool2d = rf_pool_mean,
+    .avg_pool2d_grad = rf_pool_spread,
+    .batch_norm = rf_batch_normalize,
+    .batch_norm_grad = rf_batch_normalize_grad,
 };

@@ -1,0 +1,21 @@
+/* columns.h: the values that each place of a window sees, side by side, and back. */
+#ifndef RF_KERNEL_COLUMNS_H
+#define RF_KERNEL_COLUMNS_H
+
+#include "kernel/window.h"
+
+/* One image's channels, as many as x says: x is (C, H, W), columns (C KH KW, OH OW), both row-major
+ * without gaps. */
+typedef struct rf_columns {
+    const rf_window *window;
+    rf_view x, columns;
+    int64_t places[2]; /* OH, OW */
+    size_t threads;
+} rf_columns;
+
+/* columns = what the window sees of x; zeros where it sees padding. */
+void rf_columns_unfold(const rf_columns *c);
+/* x = the sum over everything that sees it, in a fixed order. */
+void rf_columns_fold(const rf_columns *c);
+
+#endif
