@@ -64,6 +64,67 @@ RF_API RF_MUST_USE rf_status rf_nn_gpt2(rf_module **out, rf_context *ctx,
 RF_API RF_MUST_USE rf_status rf_nn_gpt2_options_of(const rf_module *m, rf_gpt2_options *out);
 /* Blocks, "h.0" to "h.N-1" (borrowed). */
 RF_API rf_module *rf_nn_gpt2_block(rf_module *m, size_t index);
+
+/* ---- images: (N, C, H, W) ------------------------------------------------------------------- */
+/* in, out and kernel are required; the rest is as in rf_conv2d_options. */
+typedef struct rf_nn_conv2d_options {
+    size_t size;
+    int64_t in, out; /* channels */
+    int64_t kernel[2];
+    int64_t stride[2], padding[2], dilation[2], groups;
+    int no_bias;
+} rf_nn_conv2d_options;
+#define RF_NN_CONV2D_OPTIONS_INIT                                                \
+    {                                                                            \
+        sizeof(rf_nn_conv2d_options), 0, 0, {0, 0}, {0, 0}, {0, 0}, {0, 0}, 0, 0 \
+    }
+/* "weight" (out, in / groups, KH, KW), "bias" (out): uniform in +-1/sqrt(in / groups KH KW). */
+RF_API RF_MUST_USE rf_status rf_nn_conv2d(rf_module **out, rf_context *ctx,
+                                          const rf_nn_conv2d_options *opts);
+/* NULL is momentum 0.1 and eps 1e-5, as are zeros. */
+typedef struct rf_nn_batch_norm_options {
+    size_t size;
+    double momentum, eps;
+} rf_nn_batch_norm_options;
+#define RF_NN_BATCH_NORM_OPTIONS_INIT          \
+    {                                          \
+        sizeof(rf_nn_batch_norm_options), 0, 0 \
+    }
+/* x (N, channels, ...). "weight" ones, "bias" zeros; buffers "running_mean" zeros, "running_var"
+ * ones, which follow each batch of a training forward once, however often it is recomputed. */
+RF_API RF_MUST_USE rf_status rf_nn_batch_norm2d(rf_module **out, rf_context *ctx, int64_t channels,
+                                                const rf_nn_batch_norm_options *opts);
+/* rf_max_pool2d and rf_avg_pool2d as modules. */
+RF_API RF_MUST_USE rf_status rf_nn_max_pool2d(rf_module **out, rf_context *ctx,
+                                              const rf_pool2d_options *opts);
+RF_API RF_MUST_USE rf_status rf_nn_avg_pool2d(rf_module **out, rf_context *ctx,
+                                              const rf_pool2d_options *opts);
+
+#define RF_RESNET_STAGES 4
+/* ResNet of basic blocks (He et al. 2015). in: images (N, channels, H, W) f32, and optionally
+ * targets (N) of an integer type. out: logits (N, classes), or with targets the mean cross-entropy.
+ * Stage i has blocks[i] blocks of width 2^i channels and, but for the first, halves the image; the
+ * first stage with 0 blocks ends them. The stem is a kernel of 7 at stride 2 and a pooling, or for
+ * small images a kernel of 3 alone. Names as published: conv1, bn1, layer1.0.conv1, layer1.0.bn1,
+ * layer1.0.conv2, layer1.0.bn2, layer2.0.downsample.0, layer2.0.downsample.1, ..., fc. */
+typedef struct rf_resnet_options {
+    size_t size;
+    int64_t channels, classes;
+    int64_t width; /* channels of the first stage */
+    int64_t blocks[RF_RESNET_STAGES];
+    int small_images;
+} rf_resnet_options;
+/* ResNet-18 */
+#define RF_RESNET_OPTIONS_INIT                                  \
+    {                                                           \
+        sizeof(rf_resnet_options), 3, 1000, 64, {2, 2, 2, 2}, 0 \
+    }
+RF_API RF_MUST_USE rf_status rf_nn_resnet(rf_module **out, rf_context *ctx,
+                                          const rf_resnet_options *opts);
+/* Residual block number `index`, counted over all stages (borrowed); NULL if there is none, or m is
+ * no resnet. */
+RF_API rf_module *rf_nn_resnet_block(rf_module *m, size_t index);
+
 #ifdef __cplusplus
 }
 #endif

@@ -90,22 +90,43 @@ static rf_status layer_fill(rf_tensor *t, rf_init init)
     return status;
 }
 
-rf_status rf_layer_param(rf_module *m, const char *name, size_t rank, const int64_t *dims,
-                         rf_init init)
+/* Make a tensor with its first values, and add it to m by `add`. */
+static rf_status layer_add(rf_module *m, const char *name, const rf_tensor_options *opts,
+                           rf_init init,
+                           rf_status (*add)(rf_module *m, const char *name, rf_tensor *t))
 {
     rf_tensor *t;
-    rf_tensor_options opts = RF_TENSOR_OPTIONS_INIT;
-    opts.rank = rank;
-    opts.dims = dims;
-    opts.mem_class = RF_MEM_PARAM;
-    rf_status status = rf_tensor_create(&t, m->ctx, &opts);
+    rf_status status = rf_tensor_create(&t, m->ctx, opts);
     if (status)
         return status;
     status = layer_fill(t, init);
     if (!status)
-        status = rf_module_add_param(m, name, t);
+        status = add(m, name, t);
     rf_tensor_drop(t);
     return status;
+}
+
+static rf_tensor_options layer_options(size_t rank, const int64_t *dims)
+{
+    rf_tensor_options opts = RF_TENSOR_OPTIONS_INIT;
+    opts.rank = rank;
+    opts.dims = dims;
+    opts.mem_class = RF_MEM_PARAM;
+    return opts;
+}
+
+rf_status rf_layer_param(rf_module *m, const char *name, size_t rank, const int64_t *dims,
+                         rf_init init)
+{
+    rf_tensor_options opts = layer_options(rank, dims);
+    return layer_add(m, name, &opts, init, rf_module_add_param);
+}
+
+rf_status rf_layer_buffer(rf_module *m, const char *name, size_t rank, const int64_t *dims,
+                          rf_init init)
+{
+    rf_tensor_options opts = layer_options(rank, dims);
+    return layer_add(m, name, &opts, init, rf_module_add_buffer);
 }
 
 rf_status rf_layer_made(rf_module **out, rf_status status)

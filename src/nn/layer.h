@@ -34,6 +34,9 @@ void rf_layer_done(rf_scope *s, rf_tensor *t, const rf_tensor *next);
 /* Make a parameter of type f32 and add it to m. */
 rf_status rf_layer_param(rf_module *m, const char *name, size_t rank, const int64_t *dims,
                          rf_init init);
+/* The same for a buffer. */
+rf_status rf_layer_buffer(rf_module *m, const char *name, size_t rank, const int64_t *dims,
+                          rf_init init);
 /* The end of a creator: on failure the half-made module goes. Returns status. */
 rf_status rf_layer_made(rf_module **out, rf_status status);
 /* Add child to m under name; on failure child goes. status is that of making child. */
@@ -42,5 +45,8 @@ rf_status rf_layer_child(rf_module *m, const char *name, rf_module *child, rf_st
 /* An embedding (count, width) of normal numbers. */
 rf_status rf_embedding_make(rf_module **out, rf_context *ctx, const int64_t dims[2],
                             double deviation);
+
+/* A convolution whose weight is normal of deviation sqrt(2 / (out KH KW)). */
+rf_status rf_conv_make_normal(rf_module **out, rf_context *ctx, const rf_nn_conv2d_options *opts);
 
 #endif
