@@ -1,4 +1,5 @@
-/* data.h: token streams and batches. Bytes of files are tokens; or files of u8, u16 or u32 tokens.
+/* data.h: token streams and images, in batches. Bytes of files are tokens; or files of u8, u16 or
+ * u32 tokens. Images with labels come in the IDX format, that of MNIST.
  *
  * Files are read when a sample needs them, never mapped and never held: data of any size cost two
  * batches of memory. They must stay as they are while a dataset is open; one that is found changed
@@ -63,6 +64,49 @@ RF_API uint64_t rf_dataset_position(const rf_dataset *data);
 RF_API void rf_dataset_set_position(rf_dataset *data, uint64_t position);
 /* XXH64 of the training tokens' bytes and the options: tells whether a resume has the same data. */
 RF_API uint64_t rf_dataset_fingerprint(const rf_dataset *data);
+
+/* ---- images -------------------------------------------------------------------------------- */
+/* An open file of images and one of their labels, and a position in them. */
+typedef struct rf_images rf_images;
+
+/* How images are read; NULL is: all for training, one at a time, pixels from 0 to 1. */
+typedef struct rf_images_options {
+    size_t size;
+    uint64_t batch;    /* images of one batch; 0: 1                          */
+    uint64_t held_out; /* images at the end, kept for evaluation             */
+    uint64_t seed;     /* of the order                                       */
+    double white;      /* pixels are divided by it: the largest there is; 0: 255 */
+} rf_images_options;
+#define RF_IMAGES_OPTIONS_INIT                \
+    {                                         \
+        sizeof(rf_images_options), 0, 0, 0, 0 \
+    }
+/* Open an idx3-ubyte file of images and an idx1-ubyte file of as many labels (owned). All labels
+ * are read once. Errors name the file: RF_E_IO; RF_E_FORMAT for another format, or a file that is
+ * longer or shorter than it says; RF_E_ARGUMENT if nothing is left for training. */
+RF_API RF_MUST_USE rf_status rf_images_open(rf_images **out, rf_context *ctx, const char *images,
+                                            const char *labels, const rf_images_options *opts);
+/* Close the files. Batches that were given stay valid. NULL is fine. */
+RF_API void rf_images_close(rf_images *data);
+
+RF_API uint64_t rf_images_num(const rf_images *data);      /* in the training part */
+RF_API uint64_t rf_images_held_out(const rf_images *data); /* in the held-out part */
+RF_API int64_t rf_images_rows(const rf_images *data);      /* H */
+RF_API int64_t rf_images_columns(const rf_images *data);   /* W */
+RF_API int64_t rf_images_classes(const rf_images *data);   /* the largest label, plus one */
+
+/* The next training batch, scoped: images (batch, 1, H, W) f32 and labels (batch) i32. Each epoch
+ * visits every image once, in an order that is a function of seed and epoch; a batch may end one
+ * epoch and begin the next. On failure the position stays. */
+RF_API RF_MUST_USE rf_status rf_images_next(rf_images *data, rf_scope *s, rf_tensor **images,
+                                            rf_tensor **labels);
+/* Batch `index` of the held-out part, in order; the last one may have fewer rows. RF_E_NOT_FOUND
+ * past its end. */
+RF_API RF_MUST_USE rf_status rf_images_held_out_batch(rf_images *data, rf_scope *s, uint64_t index,
+                                                      rf_tensor **images, rf_tensor **labels);
+/* How many batches were given; setting it goes on from there, with the same bits. */
+RF_API uint64_t rf_images_position(const rf_images *data);
+RF_API void rf_images_set_position(rf_images *data, uint64_t position);
 
 #ifdef __cplusplus
 }
