@@ -34,19 +34,19 @@ struct rf_images {
 
 static rf_status idx_axes(const rf_reader *r, int rank, uint64_t dims[IDX_AXES], uint64_t *first)
 {
-    unsigned char head[IDX_HEAD + 4 * IDX_AXES];
+    unsigned char head[IDX_HEAD + 4 * IDX_AXES] = {0};
     size_t bytes = (size_t)(IDX_HEAD + 4 * rank);
-    if (r->bytes < bytes)
-        return rf_fail(r->ctx, RF_E_FORMAT, "%s: too short for an IDX file of %d axes", r->path,
-                       rank);
-    rf_status status = rf_reader_get(r, 0, head, bytes);
+    rf_status status = rf_reader_get(r, 0, head, r->bytes < bytes ? (size_t)r->bytes : bytes);
     if (status)
         return status;
-    if (head[0] || head[1] || head[2] != IDX_U8 || head[3] != rank)
+    if (r->bytes >= IDX_HEAD && (head[0] || head[1] || head[2] != IDX_U8 || head[3] != rank))
         return rf_fail(r->ctx, RF_E_FORMAT,
                        "%s: no idx%d-ubyte file: it begins with %02x %02x %02x %02x, not with "
                        "00 00 08 %02x; is it compressed, or the other of the two files?",
                        r->path, rank, head[0], head[1], head[2], head[3], (unsigned)rank);
+    if (r->bytes < bytes)
+        return rf_fail(r->ctx, RF_E_FORMAT, "%s: too short for an IDX file of %d axes", r->path,
+                       rank);
     for (int i = 0; i < rank; i++) {
         const unsigned char *b = head + IDX_HEAD + 4 * i;
         dims[i] = (uint64_t)b[0] << 24 | (uint64_t)b[1] << 16 | (uint64_t)b[2] << 8 | b[3];
