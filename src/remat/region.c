@@ -4,15 +4,21 @@
 #include "remat/fates.h"
 #include "remat/frame.h"
 
+/* Is run, or a region around it, a recompute? */
+static int region_again(const rf_region_run *run)
+{
+    for (; run; run = run->outer)
+        if (run->replay)
+            return 1;
+    return 0;
+}
+
 rf_pass rf_pass_current(const rf_scope *s)
 {
     const rf_region_run *run = (const rf_region_run *)s->ctx->keeper;
     if (!run)
         return RF_PASS_PLAIN;
-    for (; run; run = run->outer)
-        if (run->replay)
-            return RF_PASS_RECOMPUTE;
-    return RF_PASS_FORWARD;
+    return region_again(run) ? RF_PASS_RECOMPUTE : RF_PASS_FORWARD;
 }
 
 static void region_give_up(const rf_region_call *call)
@@ -25,7 +31,8 @@ static void region_give_up(const rf_region_call *call)
         call->policy.destroy(call->policy.payload);
 }
 
-/* What an op may do in a region, whatever the pass. */
+/* What an op may do in a region, whatever the pass. What happens once has happened when the region
+ * runs for the first time inside the recompute of another. */
 static rf_status region_begin(rf_keeper *keeper, rf_step *step)
 {
     const rf_op_class *op = step->c->call.op;
@@ -33,7 +40,11 @@ static rf_status region_begin(rf_keeper *keeper, rf_step *step)
         return rf_fail(step->scope->ctx, RF_E_UNSUPPORTED,
                        "%s has an effect that must not happen twice: call it outside of regions",
                        op->name);
-    (void)keeper;
+    uint32_t once = RF_OP_ONCE | RF_OP_INPLACE;
+    if ((op->traits & once) == once && region_again((const rf_region_run *)keeper)) {
+        step->out[0] = step->in[0];
+        step->given = 1;
+    }
     return RF_OK;
 }
 

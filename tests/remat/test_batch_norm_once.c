@@ -219,17 +219,6 @@ static void test_after_a_recompute_that_failed(void **state)
     assert_true(followed(w, &f, RF_OK) == 0.5);
 }
 
-static void test_once_wants_an_op_in_place(void **state)
-{
-    world *w = *state;
-    rf_op_class op = *op_named(w->ctx, "exp");
-    rf_tensor *x = world_leaf(w, 2, 3, 0.1), *y;
-    rf_values in = {&x, 1}, out = {&y, 1};
-    op.traits |= RF_OP_ONCE;
-    assert_int_equal(rf_op_run(w->s, &op, &in, NULL, 0, &out), RF_E_ARGUMENT);
-    rf_scope_clear(w->s);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,8 +226,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_without_the_trait_it_would_happen_twice, world_setup,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(test_after_a_recompute_that_failed, world_setup,
-                                        world_teardown),
-        cmocka_unit_test_setup_teardown(test_once_wants_an_op_in_place, world_setup,
                                         world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
