@@ -1,7 +1,9 @@
 /* 06_resnet.c: a small ResNet on images of handwritten digits, every residual block checkpointed:
  * batch norm's running statistics move once a step, however often a block is computed.
  *
- *     06_resnet [STEPS [FOLDER]] */
+ *     06_resnet [STEPS [FOLDER]]
+ *
+ * 100 steps are a second or two and about 95 % right; 200 are a little better. */
 #include <refrain/refrain.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,7 +104,7 @@ static rf_status make(rf_module **model, rf_context *ctx)
 
 int main(int argc, char **argv)
 {
-    int steps = argc > 1 ? atoi(argv[1]) : 200;
+    int steps = argc > 1 ? atoi(argv[1]) : 100;
     char folder[1024], images[1100], labels[1100];
     rf_context *ctx;
     rf_context_options opts = RF_CONTEXT_OPTIONS_INIT;

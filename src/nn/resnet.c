@@ -183,7 +183,7 @@ static int resnet_stages(const rf_resnet_options *o)
 
 static rf_status resnet_stage(rf_module *m, const rf_resnet_options *o, int stage)
 {
-    char name[16];
+    char name[24];
     rf_module *blocks, *block;
     int64_t in = stage ? resnet_width(o, stage - 1) : o->width, width = resnet_width(o, stage);
     snprintf(name, sizeof name, "layer%d", stage + 1);

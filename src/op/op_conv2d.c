@@ -242,10 +242,11 @@ static rf_status conv2d_grad_weight_backward(rf_op_grad *grad)
 /* ---- samples ---- */
 
 /* Plain with bias; strided, padded, dilated, without; in groups. */
-static const struct {
+typedef struct conv_sample {
     conv_attrs attrs;
     int64_t x[4], w[4], y[4];
-} conv_samples[3] = {
+} conv_sample;
+static const conv_sample conv_samples[3] = {
     {{{{2, 2}, {1, 1}, {0, 0}, {1, 1}}, 1, {3, 4}}, {2, 2, 3, 4}, {3, 2, 2, 2}, {2, 3, 2, 3}},
     {{{{3, 2}, {2, 1}, {2, 1}, {1, 2}}, 1, {4, 3}}, {1, 2, 4, 3}, {2, 2, 3, 2}, {1, 2, 3, 3}},
     {{{{1, 1}, {1, 1}, {0, 0}, {1, 1}}, 2, {2, 3}}, {2, 4, 2, 3}, {2, 2, 1, 1}, {2, 2, 2, 3}},

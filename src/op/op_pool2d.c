@@ -224,10 +224,11 @@ static rf_op_cost avg_pool2d_cost(const rf_op_call *call)
 /* ---- samples ---- */
 
 /* Side by side; overlapping and padded. */
-static const struct {
+typedef struct pool_sample {
     pool_attrs attrs;
     int64_t x[4], y[4];
-} pool_samples[2] = {
+} pool_sample;
+static const pool_sample pool_samples[2] = {
     {{{{2, 2}, {2, 2}, {0, 0}, {1, 1}}, {4, 5}}, {2, 2, 4, 5}, {2, 2, 2, 2}},
     {{{{3, 2}, {2, 1}, {1, 1}, {1, 1}}, {5, 3}}, {1, 2, 5, 3}, {1, 2, 3, 4}},
 };
