@@ -92,8 +92,9 @@ typedef enum rf_op_traits {
     RF_OP_NO_GRAD = 16,    /* has no gradient: results never require one                      */
     RF_OP_EFFECT = 32,     /* does something besides its result: again in every recompute       */
     RF_OP_STRIDED = 64,    /* infer sets the strides of the outputs, which have no gaps         */
-    RF_OP_ONCE = 128,      /* an effect of the forward alone: a recompute leaves it out         */
-    RF_OP_FORBID = 256     /* an effect that must not happen in a region: RF_E_UNSUPPORTED there */
+    RF_OP_ONCE = 128, /* an effect of the forward alone: a recompute leaves it out (in place, or, */
+    /* in a region of depth one, with results, which are kept then)      */
+    RF_OP_FORBID = 256 /* an effect that must not happen in a region: RF_E_UNSUPPORTED there */
 } rf_op_traits;
 
 /* One input of a sample call. */

@@ -35,13 +35,19 @@ static void region_give_up(const rf_region_call *call)
  * runs for the first time inside the recompute of another. */
 static rf_status region_begin(rf_keeper *keeper, rf_step *step)
 {
+    const rf_region_run *run = (const rf_region_run *)keeper;
     const rf_op_class *op = step->c->call.op;
     if (op->traits & RF_OP_FORBID)
         return rf_fail(step->scope->ctx, RF_E_UNSUPPORTED,
                        "%s has an effect that must not happen twice: call it outside of regions",
                        op->name);
     uint32_t once = RF_OP_ONCE | RF_OP_INPLACE;
-    if ((op->traits & once) == once && region_again((const rf_region_run *)keeper)) {
+    if ((op->traits & once) == RF_OP_ONCE && run->outer)
+        return rf_fail(step->scope->ctx, RF_E_UNSUPPORTED,
+                       "%s happens once and has a result of its own: not in a region inside of a "
+                       "region",
+                       op->name);
+    if ((op->traits & once) == once && region_again(run)) {
         step->out[0] = step->in[0];
         step->given = 1;
     }
