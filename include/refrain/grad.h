@@ -19,6 +19,13 @@ RF_API RF_MUST_USE rf_status rf_tensor_set_requires_grad(rf_tensor *t, int requi
 RF_API int rf_tensor_requires_grad(const rf_tensor *t);
 RF_API int rf_tensor_is_leaf(const rf_tensor *t);
 
+/* The precision of products (matmul, linear, conv2d) in this scope and those opened in it later.
+ * RF_BF16: their f32 inputs are cast to bf16 and their results back to f32, with sums in f32; casts are
+ * recorded, so parameters and gradients stay f32 and no loss needs scaling. A region remembers the
+ * precision of its forward. RF_F32 (the start): as they come. Else RF_E_DTYPE. */
+RF_API RF_MUST_USE rf_status rf_scope_set_precision(rf_scope *s, rf_dtype products);
+RF_API rf_dtype rf_scope_precision(const rf_scope *s);
+
 /* The gradient that backward calls have added up in a leaf; NULL if none (borrowed). */
 RF_API rf_tensor *rf_grad(const rf_tensor *t);
 /* Drop it, so that the next backward starts afresh. */

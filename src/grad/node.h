@@ -11,6 +11,15 @@
 
 typedef struct rf_node rf_node;
 
+/* Attributes of a call, as the caller gave them. */
+typedef struct rf_attrs {
+    const void *bytes;
+    size_t size;
+} rf_attrs;
+/* rf_op_run for a product in a scope of another precision (precision.c). */
+rf_status rf_precision_run(rf_scope *s, const rf_op_class *op, const rf_values *in,
+                           const rf_attrs *attrs, rf_values *out);
+
 typedef struct rf_edge {
     rf_node *node; /* referenced; NULL: no gradient goes there */
     uint32_t out;

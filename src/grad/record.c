@@ -185,6 +185,8 @@ rf_status rf_op_run(rf_scope *s, const rf_op_class *op, const rf_values *in, con
         out->v[j] = NULL;
     if (s->status)
         return s->status;
+    if (s->precision != RF_F32 && op->traits & RF_OP_PRODUCT && in->num <= RF_MAX_INPUTS)
+        return rf_precision_run(s, op, in, &(rf_attrs){attrs, attrs_size}, out);
     const char *outer = ctx->op;
     ctx->op = op->name;
     rf_status status = RF_OK;

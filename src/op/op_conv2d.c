@@ -288,6 +288,7 @@ const rf_op_class rf_op_conv2d = {
     .size = sizeof(rf_op_class),
     .name = "conv2d",
     .doc = "y[n,o,i,j] = b[o] + the sum of w[o,c,k,l] x[n,c,i s + k d - p,j s + l d - p]",
+    .traits = RF_OP_PRODUCT,
     .num_out = 1,
     .infer = conv2d_infer,
     .forward = conv_forward,

@@ -111,6 +111,7 @@ const rf_op_class rf_op_linear = {
     .size = sizeof(rf_op_class),
     .name = "linear",
     .doc = "x W^T + b, or x W + b, over the last axis",
+    .traits = RF_OP_PRODUCT,
     .num_out = 1,
     .infer = linear_infer,
     .forward = linear_forward,

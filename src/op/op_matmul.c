@@ -162,6 +162,7 @@ const rf_op_class rf_op_matmul = {
     .size = sizeof(rf_op_class),
     .name = "matmul",
     .doc = "A B over the last two axes, either of them swapped first",
+    .traits = RF_OP_PRODUCT,
     .num_out = 1,
     .infer = matmul_infer,
     .forward = matmul_forward,

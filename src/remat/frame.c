@@ -276,6 +276,7 @@ rf_status rf_frame_create(rf_frame **out, rf_scope *s, const rf_region_call *cal
     frame->fresh_random = opts->fresh_random;
     frame->early_stop = s->early_stop >= 0 ? s->early_stop : !opts->no_early_stop;
     frame->rng = ctx->rng;
+    frame->precision = s->precision;
     frame->module = ctx->module;
     frame->num_in = call->in->num;
     frame->num_out = call->out->num;

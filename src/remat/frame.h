@@ -57,6 +57,7 @@ struct rf_frame {
     rf_policy policy;
     rf_verify verify;
     int fresh_random, early_stop;
+    rf_dtype precision;
     char *label;
     rf_rng rng;
     const void *module;

@@ -245,6 +245,7 @@ static rf_status replay_run(rf_replay *replay)
     if (!frame->fresh_random)
         ctx->rng = frame->rng;
     rf_scope_begin(&s, ctx, NULL);
+    s.precision = frame->precision;
     replay_clock(ctx, 1);
     rf_watch_begin(&run);
     rf_status status = replay_call(frame, &s, around.id);

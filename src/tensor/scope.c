@@ -13,6 +13,7 @@ void rf_scope_begin(rf_scope *s, rf_context *ctx, rf_scope *parent)
         s->grad = parent->grad;
         s->early_stop = parent->early_stop;
         s->label = parent->label;
+        s->precision = parent->precision;
         s->no_hooks = parent->no_hooks;
         s->hooks = parent->hooks;
         if (s->hooks)
