@@ -94,8 +94,8 @@ typedef enum rf_op_traits {
     RF_OP_STRIDED = 64,    /* infer sets the strides of the outputs, which have no gaps         */
     RF_OP_ONCE = 128, /* an effect of the forward alone: a recompute leaves it out (in place, or, */
     /* in a region of depth one, with results, which are kept then)      */
-    RF_OP_FORBID = 256,    /* an effect that must not happen in a region: RF_E_UNSUPPORTED there */
-    RF_OP_PRODUCT = 512    /* sums of products: done in the scope's precision                    */
+    RF_OP_FORBID = 256, /* an effect that must not happen in a region: RF_E_UNSUPPORTED there */
+    RF_OP_PRODUCT = 512 /* sums of products: done in the scope's precision                    */
 } rf_op_traits;
 
 /* One input of a sample call. */

@@ -20,9 +20,9 @@ RF_API int rf_tensor_requires_grad(const rf_tensor *t);
 RF_API int rf_tensor_is_leaf(const rf_tensor *t);
 
 /* The precision of products (matmul, linear, conv2d) in this scope and those opened in it later.
- * RF_BF16: their f32 inputs are cast to bf16 and their results back to f32, with sums in f32; casts are
- * recorded, so parameters and gradients stay f32 and no loss needs scaling. A region remembers the
- * precision of its forward. RF_F32 (the start): as they come. Else RF_E_DTYPE. */
+ * RF_BF16: their f32 inputs are cast to bf16 and their results back to f32, with sums in f32; casts
+ * are recorded, so parameters and gradients stay f32 and no loss needs scaling. A region remembers
+ * the precision of its forward. RF_F32 (the start): as they come. Else RF_E_DTYPE. */
 RF_API RF_MUST_USE rf_status rf_scope_set_precision(rf_scope *s, rf_dtype products);
 RF_API rf_dtype rf_scope_precision(const rf_scope *s);
 

@@ -47,8 +47,10 @@ typedef struct rf_event {
                           own. Each run has a new one                                          */
     rf_device device;
     rf_mem_class cls; /* MEMORY, COPY                                                         */
-    int64_t bytes;    /* MEMORY: entered, or negative: left. COPY: moved                      */
-    uint64_t storage; /* MEMORY: number of the storage; 0: bookkeeping, or away in a tier     */
+    int64_t bytes;    /* MEMORY: entered, or negative: left. COPY: moved to a tier, or
+                         negative: back                                                       */
+    uint64_t storage; /* MEMORY: number of the storage; 0: bookkeeping, or away in a tier.
+                         COPY: of the storage that was sent                                    */
     double flops;     /* OP: by its cost                                                      */
     double moved;     /* OP: bytes read and written, by its cost                              */
     uint64_t kept;    /* REGION, first time: bytes that its slots keep, parameters left out   */

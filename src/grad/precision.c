@@ -1,5 +1,6 @@
-/* precision.c: products in another precision than the values around them. The casts are ordinary ops,
- * recorded before and after the product, so backward, regions and policies need to know nothing.
+/* precision.c: products in another precision than the values around them. The casts are ordinary
+ * ops, recorded before and after the product, so backward, regions and policies need to know
+ * nothing.
  */
 #include "grad/node.h"
 

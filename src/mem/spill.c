@@ -38,7 +38,7 @@ size_t rf_spill_footprint(void)
 
 /* ---- the thread ---- */
 
-static double spill_now(void)
+double rf_spill_now(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -70,7 +70,7 @@ static int spill_transfer(const rf_spill *spill, int write, size_t num, uint64_t
 
 static void spill_work(const rf_spill *spill, rf_spill_job *job)
 {
-    job->begin = spill_now();
+    job->begin = rf_spill_now();
     for (size_t from = 0; from < job->bytes && !job->error; from += RF_SPILL_BOUNCE) {
         size_t left = job->bytes - from, part = left < RF_SPILL_BOUNCE ? left : RF_SPILL_BOUNCE;
         char *data = (char *)job->data + from;
@@ -82,7 +82,7 @@ static void spill_work(const rf_spill *spill, rf_spill_job *job)
         if (!job->write && !job->error)
             memcpy(data, spill->bounce, part);
     }
-    job->end = spill_now();
+    job->end = rf_spill_now();
 }
 
 static void *spill_thread(void *payload)

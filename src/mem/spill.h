@@ -33,6 +33,8 @@ typedef struct rf_spill_piece {
     uint64_t at, bytes;
 } rf_spill_piece;
 
+/* The clock of jobs. */
+double rf_spill_now(void);
 /* Bytes of memory that an open file takes: the caller enters them in a ledger. */
 size_t rf_spill_footprint(void);
 /* An open file in folder, and its thread. On failure *out is NULL; returns an errno. */

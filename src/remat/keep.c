@@ -249,6 +249,7 @@ static void keep_close(rf_run_closer *closer)
         if (keep->v[i].tiered) {
             rf_storage_unref(keep->v[i].storage);
             keep->v[i].storage = NULL;
+            rf_tiered_again(keep->v[i].tiered);
         }
 }
 

@@ -31,7 +31,7 @@ struct rf_scope {
     const char *label;     /* for policies; borrowed, or NULL      */
     const char *no_hooks;  /* why saved values may not be hooked; or NULL */
     rf_saved_entry *hooks; /* on saved values, the innermost first        */
-    rf_dtype precision; /* of products */
+    rf_dtype precision;    /* of products */
     int on_stack;          /* opened by rf_scope_begin                        */
 };
 

@@ -3,6 +3,7 @@
 #include "mem/spill.h"
 #include "tensor/trace.h"
 
+#include <errno.h>
 #include <string.h>
 
 struct rf_tiered {
@@ -11,12 +12,14 @@ struct rf_tiered {
     rf_tier tier;
     uint8_t device, cls;
     size_t bytes;
+    uint64_t id;        /* of the storage that was sent */
     rf_storage *source; /* being written; referenced    */
     rf_storage *ahead;  /* being read ahead             */
     void *host;
     rf_spill_piece piece;
     rf_spill_job job;
     int busy;  /* the thread has the job        */
+    int given; /* it was asked for already      */
     int error; /* an errno of the write         */
 };
 
@@ -34,6 +37,8 @@ static int tiered_has_bytes(const rf_tiered *t)
 
 static rf_status tiered_failed(rf_context *ctx, const char *what, int error)
 {
+    if (error == ENOMEM)
+        return rf_fail(ctx, RF_E_MEMORY, "spill: no memory to %s a file", what);
     return rf_fail(ctx, RF_E_IO, "spill: cannot %s a file in %s: %s", what,
                    ctx->spill_folder ? ctx->spill_folder : ".", strerror(error));
 }
@@ -102,6 +107,23 @@ static void tiered_submit(rf_tiered *t, int write, void *data)
     rf_spill_submit(t->ctx->tiers->spill, &t->job);
 }
 
+/* Bytes were moved, away (bytes > 0) or back; when, on the clock of jobs. */
+static void tiered_tell(const rf_tiered *t, int away, double begin, double end)
+{
+    rf_context *ctx = t->ctx;
+    double origin = ctx->trace.origin;
+    if (!rf_tracing(ctx))
+        return;
+    rf_event event = {.kind = RF_EVENT_COPY,
+                      .device = t->tier == RF_TIER_HOST ? RF_DEVICE_HOST : RF_DEVICE_FILE,
+                      .cls = (rf_mem_class)t->cls,
+                      .bytes = away ? (int64_t)t->bytes : -(int64_t)t->bytes,
+                      .storage = t->id,
+                      .begin = begin - origin,
+                      .end = end - origin};
+    rf_trace_emit(ctx, &event);
+}
+
 /* Until the thread has done with t. Returns the job's errno. */
 static int tiered_wait(rf_tiered *t)
 {
@@ -109,7 +131,19 @@ static int tiered_wait(rf_tiered *t)
         return 0;
     rf_spill_wait(t->ctx->tiers->spill, &t->job);
     t->busy = 0;
+    tiered_tell(t, t->job.write, t->job.begin, t->job.end);
     return t->job.error;
+}
+
+/* Between the host tier and where it came from: now, and told. */
+static rf_status tiered_copy(const rf_tiered *t, void *data, int away)
+{
+    const rf_device_class *device = t->ctx->devices[t->device];
+    double begin = rf_spill_now();
+    rf_status status = away ? device->copy_out(NULL, t->host, data, t->bytes)
+                            : device->copy_in(NULL, data, t->host, t->bytes);
+    tiered_tell(t, away, begin, rf_spill_now());
+    return status;
 }
 
 /* A write is over: what was written may go. */
@@ -154,8 +188,12 @@ static rf_status tiered_to_host(rf_tiered *t, const rf_storage *s)
         return rf_fail(ctx, RF_E_BUDGET, "%zu bytes on the host would pass its limit of %llu",
                        t->bytes, (unsigned long long)why.limit);
     t->host = rf_allocator_get(&ctx->alloc, t->bytes ? t->bytes : 1);
+    if (!t->host && ctx->recycle.bytes) {
+        rf_recycle_trim(&ctx->recycle, &ctx->alloc, 0);
+        t->host = rf_allocator_get(&ctx->alloc, t->bytes ? t->bytes : 1);
+    }
     if (t->host)
-        return ctx->devices[t->device]->copy_out(NULL, t->host, s->data, t->bytes);
+        return tiered_copy(t, s->data, 1);
     tiered_leave(ctx, RF_DEVICE_HOST, RF_MEM_ACTIVATION, t->bytes);
     return rf_fail(ctx, RF_E_MEMORY, "no memory for %zu bytes on the host", t->bytes);
 }
@@ -205,6 +243,7 @@ rf_status rf_tiered_put(rf_tiered **out, rf_storage *s, rf_tier tier)
     t->device = s->device;
     t->cls = s->cls;
     t->bytes = s->bytes;
+    t->id = s->id;
     t->before = ctx->tiers->last;
     if (t->before)
         t->before->after = t;
@@ -224,7 +263,7 @@ static void tiered_read_ahead(const rf_tiered *t)
 {
     rf_context *ctx = t->ctx;
     rf_tiered *next = t->before;
-    if (!next || next->tier != RF_TIER_FILE || next->ahead || next->error)
+    if (!next || next->tier != RF_TIER_FILE || next->ahead || next->given || next->error)
         return;
     rf_error_record record = ctx->record;
     uint64_t errors = ctx->errors;
@@ -249,10 +288,11 @@ static void tiered_forget(rf_tiered *t)
 static rf_status tiered_read(rf_tiered *t, rf_storage *s)
 {
     rf_context *ctx = t->ctx;
+    t->given = 1;
     if (!tiered_has_bytes(t))
         return RF_OK;
     if (t->host)
-        return ctx->devices[t->device]->copy_in(NULL, s->data, t->host, t->bytes);
+        return tiered_copy(t, s->data, 0);
     if (!t->busy)
         tiered_submit(t, 0, s->data);
     tiered_read_ahead(t);
@@ -300,6 +340,11 @@ rf_status rf_tiered_get(rf_tiered *t, rf_storage **out)
     else
         *out = s;
     return status;
+}
+
+void rf_tiered_again(rf_tiered *t)
+{
+    t->given = 0;
 }
 
 size_t rf_tiered_bytes(const rf_tiered *t)

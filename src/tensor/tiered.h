@@ -20,6 +20,8 @@ typedef struct rf_tiered rf_tiered;
 
 /* Send the bytes of s away; the caller keeps or drops its own reference. s is computed. */
 rf_status rf_tiered_put(rf_tiered **out, rf_storage *s, rf_tier tier);
+/* What was given back will be asked for once more. */
+void rf_tiered_again(rf_tiered *t);
 size_t rf_tiered_bytes(const rf_tiered *t);
 /* Give s, which is pending and has no bytes, a copy of what was sent. Fails without a trace. */
 rf_status rf_tiered_fill(rf_tiered *t, rf_storage *s);

@@ -3,7 +3,7 @@
 
 typedef struct program {
     rf_tensor *weight, *bias;
-    int inside;     /* the function sets the precision itself */
+    int inside;       /* the function sets the precision itself */
     rf_dtype seen[8]; /* what the scope says, call by call    */
     int calls;
 } program;
@@ -81,8 +81,8 @@ static void test_at10_precision_is_the_same_in_both_passes(void **state)
         assert_int_equal(p.seen[0], RF_BF16);
         assert_int_equal(p.seen[1], RF_BF16);
         assert_int_equal(again[0], casts[0]);
-        /* the casts that backward reads run again: x and the weight twice, the first product's back,
-         * what goes into the second, which has no use for its own way back */
+        /* the casts that backward reads run again: x and the weight twice, the first product's
+         * back, what goes into the second, which has no use for its own way back */
         assert_true(again[1] > casts[1] && again[1] <= 2 * casts[0] + casts[1]);
         free(region);
     }
