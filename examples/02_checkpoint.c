@@ -14,8 +14,8 @@ static rf_status block_forward(rf_module *m, rf_scope *s, const rf_values *in, r
     return rf_scope_status(s);
 }
 
-static const rf_module_class block_class = {sizeof(rf_module_class), "Block", block_forward, NULL,
-                                            NULL};
+static const rf_module_class block_class = {
+    .size = sizeof(rf_module_class), .name = "Block", .forward = block_forward};
 
 static rf_status add_block(rf_module *model, rf_context *ctx)
 {

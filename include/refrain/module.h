@@ -14,6 +14,14 @@
 extern "C" {
 #endif
 
+/* What may happen again when a region that a module runs in is recomputed. */
+typedef enum rf_effect {
+    RF_EFFECT_REPLAY = 0, /* its forward runs again, effects and all                            */
+    RF_EFFECT_ONCE = 1,   /* it does not: its results and what its slots need are kept. Not in a
+                             region inside of a region (RF_E_UNSUPPORTED)                      */
+    RF_EFFECT_FORBID = 2  /* it must not run in a region at all (RF_E_UNSUPPORTED)              */
+} rf_effect;
+
 /* What a kind of module is. Only forward is required.
  * forward: in->v[0 .. in->num-1] may hold NULLs; fill out->v[0 .. out->num-1] (NULL beforehand)
  *   with tensors of scope s, or from outside it. out->num is what the caller asks for.
@@ -26,6 +34,7 @@ typedef struct rf_module_class {
     rf_status (*forward)(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out);
     rf_status (*copy)(rf_module *m, void **self_out);
     void (*destroy)(void *self);
+    rf_effect effect; /* what its forward does besides its results */
 } rf_module_class;
 
 /* Create a module (owned). cls must outlive it. On success the module owns self. */

@@ -14,9 +14,11 @@ static rf_status activation_forward(rf_module *m, rf_scope *s, const rf_values *
     return rf_scope_status(s);
 }
 
-static const rf_module_class activation_class = {sizeof(rf_module_class), "Activation",
-                                                 activation_forward, rf_layer_copy_self,
-                                                 rf_layer_destroy_self};
+static const rf_module_class activation_class = {.size = sizeof(rf_module_class),
+                                                 .name = "Activation",
+                                                 .forward = activation_forward,
+                                                 .copy = rf_layer_copy_self,
+                                                 .destroy = rf_layer_destroy_self};
 
 rf_status rf_nn_activation(rf_module **out, rf_context *ctx, rf_activation kind)
 {
@@ -36,9 +38,11 @@ static rf_status dropout_layer_forward(rf_module *m, rf_scope *s, const rf_value
     return rf_scope_status(s);
 }
 
-static const rf_module_class dropout_class = {sizeof(rf_module_class), "Dropout",
-                                              dropout_layer_forward, rf_layer_copy_self,
-                                              rf_layer_destroy_self};
+static const rf_module_class dropout_class = {.size = sizeof(rf_module_class),
+                                              .name = "Dropout",
+                                              .forward = dropout_layer_forward,
+                                              .copy = rf_layer_copy_self,
+                                              .destroy = rf_layer_destroy_self};
 
 rf_status rf_nn_dropout(rf_module **out, rf_context *ctx, double rate)
 {

@@ -5,6 +5,7 @@
  * path of the innermost module that was at fault, also when that only returned a status.
  */
 #include "nn/module.h"
+#include "remat/once.h"
 #include "tensor/scope.h"
 
 #include <string.h>
@@ -78,6 +79,24 @@ static rf_status call_post_hooks(rf_module *m, rf_scope *s, rf_values *out, rf_s
     return status ? status : rf_scope_status(s);
 }
 
+/* As the effects of its class allow. */
+static rf_status call_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
+{
+    rf_once once;
+    rf_status status = RF_OK;
+    int effect = s->ctx->keeper && m->cls->effect != RF_EFFECT_REPLAY;
+    if (!effect)
+        return m->run ? m->run(m, s, in, out) : rf_module_forward(m, s, in, out);
+    if (m->cls->effect == RF_EFFECT_FORBID)
+        return rf_fail(m->ctx, RF_E_UNSUPPORTED,
+                       "%s has an effect that must not happen twice: call it outside of regions",
+                       m->cls->name);
+    status = rf_once_begin(&once, s, out);
+    if (!status && !once.given)
+        status = rf_once_end(&once, s, out, rf_module_forward(m, s, in, out));
+    return status;
+}
+
 static rf_status call_inside(rf_module *m, rf_scope *s, rf_values *in, rf_values *out)
 {
     uint64_t begun = 0;
@@ -85,7 +104,7 @@ static rf_status call_inside(rf_module *m, rf_scope *s, rf_values *in, rf_values
     if (!status && m->dead)
         status = rf_fail(m->ctx, RF_E_STALE, "a hook destroyed the module that was called");
     if (!status)
-        status = m->run ? m->run(m, s, in, out) : rf_module_forward(m, s, in, out);
+        status = call_forward(m, s, in, out);
     status = call_post_hooks(m, s, out, status, begun);
     for (size_t i = 0; i < out->num && !status; i++)
         out->v[i] = rf_keep(s, out->v[i]);

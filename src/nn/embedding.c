@@ -10,8 +10,8 @@ static rf_status embedding_layer_forward(rf_module *m, rf_scope *s, const rf_val
     return rf_scope_status(s);
 }
 
-static const rf_module_class embedding_class = {sizeof(rf_module_class), "Embedding",
-                                                embedding_layer_forward, NULL, NULL};
+static const rf_module_class embedding_class = {
+    .size = sizeof(rf_module_class), .name = "Embedding", .forward = embedding_layer_forward};
 
 rf_status rf_embedding_make(rf_module **out, rf_context *ctx, const int64_t dims[2],
                             double deviation)

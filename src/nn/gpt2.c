@@ -15,8 +15,8 @@ static rf_status product_forward(rf_module *m, rf_scope *s, const rf_values *in,
     return rf_scope_status(s);
 }
 
-static const rf_module_class product_class = {sizeof(rf_module_class), "Conv1D", product_forward,
-                                              NULL, NULL};
+static const rf_module_class product_class = {
+    .size = sizeof(rf_module_class), .name = "Conv1D", .forward = product_forward};
 
 static rf_status product_make(rf_module **out, rf_context *ctx, const int64_t dims[2],
                               double deviation)
@@ -88,9 +88,11 @@ static rf_status attention_layer_forward(rf_module *m, rf_scope *s, const rf_val
     return rf_scope_status(s);
 }
 
-static const rf_module_class attention_class = {sizeof(rf_module_class), "Attention",
-                                                attention_layer_forward, rf_layer_copy_self,
-                                                rf_layer_destroy_self};
+static const rf_module_class attention_class = {.size = sizeof(rf_module_class),
+                                                .name = "Attention",
+                                                .forward = attention_layer_forward,
+                                                .copy = rf_layer_copy_self,
+                                                .destroy = rf_layer_destroy_self};
 
 /* The deviation of a projection into the residual stream: as many of them as 2 layers add up. */
 static double residual_deviation(const rf_gpt2_options *o)
@@ -124,8 +126,11 @@ static rf_status mlp_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_
     return rf_scope_status(s);
 }
 
-static const rf_module_class mlp_class = {sizeof(rf_module_class), "MLP", mlp_forward,
-                                          rf_layer_copy_self, rf_layer_destroy_self};
+static const rf_module_class mlp_class = {.size = sizeof(rf_module_class),
+                                          .name = "MLP",
+                                          .forward = mlp_forward,
+                                          .copy = rf_layer_copy_self,
+                                          .destroy = rf_layer_destroy_self};
 
 static rf_status mlp_make(rf_module **out, rf_context *ctx, const rf_gpt2_options *o)
 {
@@ -164,8 +169,8 @@ static rf_status block_forward(rf_module *m, rf_scope *s, const rf_values *in, r
     return rf_scope_status(s);
 }
 
-static const rf_module_class block_class = {sizeof(rf_module_class), "Block", block_forward, NULL,
-                                            NULL};
+static const rf_module_class block_class = {
+    .size = sizeof(rf_module_class), .name = "Block", .forward = block_forward};
 
 static rf_status block_make(rf_module **out, rf_context *ctx, const rf_gpt2_options *o)
 {
@@ -247,8 +252,11 @@ static rf_status gpt2_forward(rf_module *m, rf_scope *s, const rf_values *in, rf
     return rf_scope_status(s);
 }
 
-static const rf_module_class gpt2_class = {sizeof(rf_module_class), "GPT2", gpt2_forward,
-                                           rf_layer_copy_self, rf_layer_destroy_self};
+static const rf_module_class gpt2_class = {.size = sizeof(rf_module_class),
+                                           .name = "GPT2",
+                                           .forward = gpt2_forward,
+                                           .copy = rf_layer_copy_self,
+                                           .destroy = rf_layer_destroy_self};
 
 static rf_status gpt2_embeddings(rf_module *m, const rf_gpt2_options *o)
 {

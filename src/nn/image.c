@@ -21,9 +21,11 @@ static rf_status conv2d_layer_forward(rf_module *m, rf_scope *s, const rf_values
     return rf_scope_status(s);
 }
 
-static const rf_module_class conv2d_class = {sizeof(rf_module_class), "Conv2d",
-                                             conv2d_layer_forward, rf_layer_copy_self,
-                                             rf_layer_destroy_self};
+static const rf_module_class conv2d_class = {.size = sizeof(rf_module_class),
+                                             .name = "Conv2d",
+                                             .forward = conv2d_layer_forward,
+                                             .copy = rf_layer_copy_self,
+                                             .destroy = rf_layer_destroy_self};
 
 static rf_status conv2d_check(rf_context *ctx, const rf_nn_conv2d_options *o)
 {
@@ -90,9 +92,11 @@ static rf_status batch_norm_layer_forward(rf_module *m, rf_scope *s, const rf_va
     return rf_scope_status(s);
 }
 
-static const rf_module_class batch_norm_class = {sizeof(rf_module_class), "BatchNorm2d",
-                                                 batch_norm_layer_forward, rf_layer_copy_self,
-                                                 rf_layer_destroy_self};
+static const rf_module_class batch_norm_class = {.size = sizeof(rf_module_class),
+                                                 .name = "BatchNorm2d",
+                                                 .forward = batch_norm_layer_forward,
+                                                 .copy = rf_layer_copy_self,
+                                                 .destroy = rf_layer_destroy_self};
 
 rf_status rf_nn_batch_norm2d(rf_module **out, rf_context *ctx, int64_t channels,
                              const rf_nn_batch_norm_options *opts)
@@ -134,12 +138,16 @@ static rf_status avg_pool2d_layer_forward(rf_module *m, rf_scope *s, const rf_va
     return rf_scope_status(s);
 }
 
-static const rf_module_class max_pool2d_class = {sizeof(rf_module_class), "MaxPool2d",
-                                                 max_pool2d_layer_forward, rf_layer_copy_self,
-                                                 rf_layer_destroy_self};
-static const rf_module_class avg_pool2d_class = {sizeof(rf_module_class), "AvgPool2d",
-                                                 avg_pool2d_layer_forward, rf_layer_copy_self,
-                                                 rf_layer_destroy_self};
+static const rf_module_class max_pool2d_class = {.size = sizeof(rf_module_class),
+                                                 .name = "MaxPool2d",
+                                                 .forward = max_pool2d_layer_forward,
+                                                 .copy = rf_layer_copy_self,
+                                                 .destroy = rf_layer_destroy_self};
+static const rf_module_class avg_pool2d_class = {.size = sizeof(rf_module_class),
+                                                 .name = "AvgPool2d",
+                                                 .forward = avg_pool2d_layer_forward,
+                                                 .copy = rf_layer_copy_self,
+                                                 .destroy = rf_layer_destroy_self};
 
 static rf_status pool2d_make(rf_module **out, rf_context *ctx, const rf_module_class *cls,
                              const rf_pool2d_options *o)

@@ -10,8 +10,8 @@ static rf_status linear_layer_forward(rf_module *m, rf_scope *s, const rf_values
     return rf_scope_status(s);
 }
 
-static const rf_module_class linear_class = {sizeof(rf_module_class), "Linear",
-                                             linear_layer_forward, NULL, NULL};
+static const rf_module_class linear_class = {
+    .size = sizeof(rf_module_class), .name = "Linear", .forward = linear_layer_forward};
 
 rf_status rf_nn_linear(rf_module **out, rf_context *ctx, int64_t in_features, int64_t out_features,
                        int no_bias)

@@ -22,12 +22,16 @@ static rf_status rms_norm_layer_forward(rf_module *m, rf_scope *s, const rf_valu
     return rf_scope_status(s);
 }
 
-static const rf_module_class layer_norm_class = {sizeof(rf_module_class), "LayerNorm",
-                                                 layer_norm_layer_forward, rf_layer_copy_self,
-                                                 rf_layer_destroy_self};
-static const rf_module_class rms_norm_class = {sizeof(rf_module_class), "RMSNorm",
-                                               rms_norm_layer_forward, rf_layer_copy_self,
-                                               rf_layer_destroy_self};
+static const rf_module_class layer_norm_class = {.size = sizeof(rf_module_class),
+                                                 .name = "LayerNorm",
+                                                 .forward = layer_norm_layer_forward,
+                                                 .copy = rf_layer_copy_self,
+                                                 .destroy = rf_layer_destroy_self};
+static const rf_module_class rms_norm_class = {.size = sizeof(rf_module_class),
+                                               .name = "RMSNorm",
+                                               .forward = rms_norm_layer_forward,
+                                               .copy = rf_layer_copy_self,
+                                               .destroy = rf_layer_destroy_self};
 
 static rf_status norm_make(rf_module **out, rf_context *ctx, const rf_module_class *cls, double eps)
 {

@@ -73,8 +73,8 @@ static rf_status resnet_block_forward(rf_module *m, rf_scope *s, const rf_values
     return rf_scope_status(s);
 }
 
-static const rf_module_class resnet_block_class = {sizeof(rf_module_class), "BasicBlock",
-                                                   resnet_block_forward, NULL, NULL};
+static const rf_module_class resnet_block_class = {
+    .size = sizeof(rf_module_class), .name = "BasicBlock", .forward = resnet_block_forward};
 
 /* "0" the convolution, "1" the norm. */
 static rf_status resnet_downsample(rf_module *m, const int64_t shape[4])
@@ -150,8 +150,11 @@ static rf_status resnet_forward(rf_module *m, rf_scope *s, const rf_values *in, 
     return rf_scope_status(s);
 }
 
-static const rf_module_class resnet_class = {sizeof(rf_module_class), "ResNet", resnet_forward,
-                                             rf_layer_copy_self, rf_layer_destroy_self};
+static const rf_module_class resnet_class = {.size = sizeof(rf_module_class),
+                                             .name = "ResNet",
+                                             .forward = resnet_forward,
+                                             .copy = rf_layer_copy_self,
+                                             .destroy = rf_layer_destroy_self};
 
 static rf_status resnet_stem(rf_module *m, const rf_resnet_options *o)
 {

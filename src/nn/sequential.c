@@ -24,8 +24,8 @@ static rf_status sequential_forward(rf_module *m, rf_scope *s, const rf_values *
     return rf_scope_status(s);
 }
 
-static const rf_module_class sequential_class = {sizeof(rf_module_class), "Sequential",
-                                                 sequential_forward, NULL, NULL};
+static const rf_module_class sequential_class = {
+    .size = sizeof(rf_module_class), .name = "Sequential", .forward = sequential_forward};
 
 int rf_sequential_is(const rf_module *m)
 {

@@ -9,6 +9,7 @@ static void frame_end(rf_frame *frame)
     while (frame->replays)
         rf_replay_end(frame->replays);
     rf_keep_end(&frame->keep);
+    rf_island_end(ctx, frame->islands);
     rf_op_trail_end(frame->log);
     for (size_t i = 0; i < frame->num_inputs; i++)
         rf_slot_release(&frame->inputs[i].slot);

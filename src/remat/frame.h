@@ -71,6 +71,7 @@ struct rf_frame {
     size_t top;   /* records below this may be waited for */
     int complete; /* its forward has returned   */
     rf_kept_list keep;
+    rf_island *islands;
     rf_op_trail *log; /* of the forward; NULL unless debug */
     rf_replay *replays;
 };

@@ -19,6 +19,8 @@
 
 typedef struct rf_frame rf_frame;
 typedef struct rf_region_run rf_region_run;
+typedef struct rf_island rf_island;                     /* once.h */
+void rf_island_end(rf_context *ctx, rf_island *island); /* and all after it */
 
 /* One result of one step. */
 typedef struct rf_kept {

@@ -188,6 +188,10 @@ static rf_status replay_input(rf_frame *frame, rf_scope *s, size_t i, rf_tensor 
         return RF_OK;
     const rf_slot *slot = &frame->inputs[i].slot;
     rf_status status = rf_slot_unpack(frame->ctx, slot, &storage, &view);
+    char name[128], text[128];
+    if (status == RF_E_MUTATED && !slot->owner)
+        rf_fail(frame->ctx, status, "input %zu %s of %s was changed in place since the forward", i,
+                rf_shape_text(&slot->view.shape, text, sizeof text), rf_frame_name(frame, name));
     if (status)
         return status;
     *out = rf_handle_create(frame->ctx, s, storage, &view);

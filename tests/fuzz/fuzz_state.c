@@ -27,8 +27,8 @@ static rf_status no_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_v
     return RF_E_UNSUPPORTED;
 }
 
-static const rf_module_class plain_class = {sizeof(rf_module_class), "Plain", no_forward, NULL,
-                                            NULL};
+static const rf_module_class plain_class = {
+    .size = sizeof(rf_module_class), .name = "Plain", .forward = no_forward};
 
 static void add(rf_module *m, const char *name, size_t rank, int64_t rows)
 {

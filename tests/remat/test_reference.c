@@ -36,7 +36,8 @@ static rf_status toy_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_
     return rf_scope_status(s);
 }
 
-static const rf_module_class toy_class = {sizeof(rf_module_class), "Toy", toy_forward, NULL, NULL};
+static const rf_module_class toy_class = {
+    .size = sizeof(rf_module_class), .name = "Toy", .forward = toy_forward};
 
 static rf_module *toy(rf_context *ctx)
 {
@@ -63,8 +64,8 @@ static rf_status random_forward(rf_module *m, rf_scope *s, const rf_values *in, 
     return rf_scope_status(s);
 }
 
-static const rf_module_class random_class = {sizeof(rf_module_class), "Random", random_forward,
-                                             NULL, NULL};
+static const rf_module_class random_class = {
+    .size = sizeof(rf_module_class), .name = "Random", .forward = random_forward};
 
 static rf_module *random_model(rf_context *ctx)
 {
@@ -85,8 +86,8 @@ static rf_status multi_output_forward(rf_module *m, rf_scope *s, const rf_values
     return rf_scope_status(s);
 }
 
-static const rf_module_class multi_output_class = {sizeof(rf_module_class), "MultiOutput",
-                                                   multi_output_forward, NULL, NULL};
+static const rf_module_class multi_output_class = {
+    .size = sizeof(rf_module_class), .name = "MultiOutput", .forward = multi_output_forward};
 
 /* MultiInput: one argument that has two tensors in it; (a + b) w. */
 static rf_status multi_input_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
@@ -96,8 +97,8 @@ static rf_status multi_input_forward(rf_module *m, rf_scope *s, const rf_values 
     return rf_scope_status(s);
 }
 
-static const rf_module_class multi_input_class = {sizeof(rf_module_class), "MultiInput",
-                                                  multi_input_forward, NULL, NULL};
+static const rf_module_class multi_input_class = {
+    .size = sizeof(rf_module_class), .name = "MultiInput", .forward = multi_input_forward};
 
 /* The two of them, one after the other. */
 static rf_status multi_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
@@ -108,8 +109,8 @@ static rf_status multi_forward(rf_module *m, rf_scope *s, const rf_values *in, r
     return status ? status : rf_module_call(rf_module_child(m, 1), s, &both, out);
 }
 
-static const rf_module_class multi_class = {sizeof(rf_module_class), "Multi", multi_forward, NULL,
-                                            NULL};
+static const rf_module_class multi_class = {
+    .size = sizeof(rf_module_class), .name = "Multi", .forward = multi_forward};
 
 static rf_module *multi(rf_context *ctx)
 {
@@ -137,7 +138,8 @@ static rf_status my_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_v
     return rf_scope_status(s);
 }
 
-static const rf_module_class my_class = {sizeof(rf_module_class), "My", my_forward, NULL, NULL};
+static const rf_module_class my_class = {
+    .size = sizeof(rf_module_class), .name = "My", .forward = my_forward};
 
 static rf_module *my_model(rf_context *ctx)
 {
@@ -390,8 +392,8 @@ static rf_status shifty_forward(rf_module *m, rf_scope *s, const rf_values *in, 
     return rf_scope_status(s);
 }
 
-static const rf_module_class shifty_class = {sizeof(rf_module_class), "Shifty", shifty_forward,
-                                             NULL, NULL};
+static const rf_module_class shifty_class = {
+    .size = sizeof(rf_module_class), .name = "Shifty", .forward = shifty_forward};
 
 static rf_status shifty_backward(world *w, rf_verify verify)
 {

@@ -185,6 +185,82 @@ static void test_x6_effects(void **state)
     }
 }
 
+/* ---- modules with effects ---- */
+
+static int forwards;
+
+static rf_status once_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
+{
+    (void)m;
+    forwards++;
+    out->v[0] = rf_dropout(s, rf_exp(s, rf_tanh(s, in->v[0])), 0.5);
+    return rf_scope_status(s);
+}
+
+static const rf_module_class effect_classes[] = {
+    {.size = sizeof(rf_module_class), .name = "Again", .forward = once_forward},
+    {.size = sizeof(rf_module_class),
+     .name = "Once",
+     .forward = once_forward,
+     .effect = RF_EFFECT_ONCE},
+    {.size = sizeof(rf_module_class),
+     .name = "Never",
+     .forward = once_forward,
+     .effect = RF_EFFECT_FORBID},
+};
+
+/* linear, the module, linear, dropout; as one region or none. */
+static void *effect_gradient(world *w, const rf_module_class *cls, int regions, rf_status *status)
+{
+    rf_module *root = NULL, *part[4];
+    rf_scope *s = NULL;
+    void *dx = NULL;
+    assert_ok(w->ctx, rf_nn_sequential(&root, w->ctx));
+    rf_context_set_rng(w->ctx, (rf_rng){5, 0});
+    assert_ok(w->ctx, rf_nn_linear(&part[0], w->ctx, 16, 16, 0));
+    assert_ok(w->ctx, rf_module_create(&part[1], w->ctx, cls, NULL));
+    assert_ok(w->ctx, rf_nn_linear(&part[2], w->ctx, 16, 16, 0));
+    assert_ok(w->ctx, rf_nn_dropout(&part[3], w->ctx, 0.25));
+    for (int i = 0; i < 4; i++)
+        assert_ok(w->ctx, rf_nn_sequential_add(root, part[i]));
+    if (regions)
+        assert_ok(w->ctx, rf_checkpoint(root, NULL));
+    assert_ok(w->ctx, rf_scope_open(&s, w->ctx, w->s));
+    rf_tensor *x = world_leaf(w, 8, 16, 0.3);
+    forwards = 0;
+    rf_tensor *y = rf_module_call1(root, s, x);
+    *status = rf_scope_status(s);
+    if (y) {
+        rf_tensor *loss = rf_sum(s, rf_exp(s, y));
+        assert_ok(w->ctx, rf_backward(s, loss));
+        dx = world_bytes(w, rf_grad(x));
+    }
+    rf_scope_close(s);
+    rf_release(w->s, x);
+    rf_module_destroy(root);
+    return dx;
+}
+
+/* X6: a module's forward runs once, twice, or not at all */
+static void test_x6_effects_of_modules(void **state)
+{
+    world *w = *state;
+    rf_status status;
+    void *plain = effect_gradient(w, &effect_classes[0], 0, &status);
+    assert_int_equal(forwards, 1);
+    for (int i = 0; i < 3; i++) {
+        void *region = effect_gradient(w, &effect_classes[i], 1, &status);
+        static const int times[] = {2, 1, 0};
+        assert_int_equal(forwards, times[i]);
+        assert_int_equal(status, i == 2 ? RF_E_UNSUPPORTED : RF_OK);
+        assert_int_equal(region == NULL, i == 2);
+        if (region)
+            assert_memory_equal(plain, region, 8 * 16 * 4);
+        free(region);
+    }
+    free(plain);
+}
+
 /* ---- modules that refuse ---- */
 
 /* Four linear layers with tanh between, each a sequential of its own: 0.0 is a linear. */
@@ -287,6 +363,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a8_debug_tells_the_first_difference, world_setup,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(test_x6_effects, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_x6_effects_of_modules, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_a_child_refuses, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_fates_by_part, world_setup, world_teardown),
     };

@@ -29,7 +29,8 @@ static rf_status part_forward(rf_module *m, rf_scope *s, const rf_values *in, rf
     return rf_scope_status(s);
 }
 
-const rf_module_class part_class = {sizeof(rf_module_class), "Part", part_forward, NULL, NULL};
+const rf_module_class part_class = {
+    .size = sizeof(rf_module_class), .name = "Part", .forward = part_forward};
 
 rf_module *part_new(rf_context *ctx, part_log *log)
 {

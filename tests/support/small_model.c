@@ -13,8 +13,8 @@ static rf_status small_forward(rf_module *m, rf_scope *s, const rf_values *in, r
     return RF_E_UNSUPPORTED;
 }
 
-static const rf_module_class small_class = {sizeof(rf_module_class), "Small", small_forward, NULL,
-                                            NULL};
+static const rf_module_class small_class = {
+    .size = sizeof(rf_module_class), .name = "Small", .forward = small_forward};
 
 typedef struct small_tensor {
     rf_dtype dtype;

@@ -194,8 +194,8 @@ static rf_status nothing(rf_module *m, rf_scope *s, const rf_values *in, rf_valu
     return RF_OK;
 }
 
-static const rf_module_class owner_class = {sizeof(rf_module_class), "Owner", nothing, NULL,
-                                            counted_end};
+static const rf_module_class owner_class = {
+    .size = sizeof(rf_module_class), .name = "Owner", .forward = nothing, .destroy = counted_end};
 
 static void test_a_self_that_has_an_end_needs_a_copy(void **state)
 {

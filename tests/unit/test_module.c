@@ -203,8 +203,8 @@ static rf_status sums_forward(rf_module *m, rf_scope *s, const rf_values *in, rf
     return rf_scope_status(s);
 }
 
-static const rf_module_class sums_class = {sizeof(rf_module_class), "Sums", sums_forward, NULL,
-                                           NULL};
+static const rf_module_class sums_class = {
+    .size = sizeof(rf_module_class), .name = "Sums", .forward = sums_forward};
 
 static void test_many_inputs_and_outputs_some_absent(void **state)
 {
@@ -241,7 +241,8 @@ static rf_status odd_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_
     return rf_scope_status(s);
 }
 
-static const rf_module_class odd_class = {sizeof(rf_module_class), "Odd", odd_forward, NULL, NULL};
+static const rf_module_class odd_class = {
+    .size = sizeof(rf_module_class), .name = "Odd", .forward = odd_forward};
 
 static void test_outputs_of_any_origin(void **state)
 {

@@ -312,8 +312,8 @@ static rf_status silent_forward(rf_module *m, rf_scope *s, const rf_values *in, 
     return RF_E_USER; /* without a word */
 }
 
-static const rf_module_class silent_class = {sizeof(rf_module_class), "Silent", silent_forward,
-                                             NULL, NULL};
+static const rf_module_class silent_class = {
+    .size = sizeof(rf_module_class), .name = "Silent", .forward = silent_forward};
 
 static void test_a_status_without_a_word(void **state)
 {

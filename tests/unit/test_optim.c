@@ -25,8 +25,8 @@ static rf_status forward_nothing(rf_module *m, rf_scope *s, const rf_values *in,
     return RF_OK;
 }
 
-static const rf_module_class plain = {sizeof(rf_module_class), "Plain", forward_nothing, NULL,
-                                      NULL};
+static const rf_module_class plain = {
+    .size = sizeof(rf_module_class), .name = "Plain", .forward = forward_nothing};
 
 /* A pseudo-random number in [-1, 1) that depends on nothing but its number. */
 static double value_at(uint64_t i)
