@@ -250,6 +250,72 @@ static void test_x22_copies_in_order(void **state)
     rf_context_destroy(ctx);
 }
 
+/* Kernels ran while bytes were on their way, both there and back: intervals of the log meet. */
+static rf_status chain(void *payload, rf_scope *s, const rf_values *in, rf_values *out)
+{
+    rf_scope *inner = NULL;
+    (void)payload;
+    if (rf_scope_open(&inner, rf_scope_context(s), s))
+        return RF_E_MEMORY;
+    rf_tensor *x = in->v[0];
+    for (int i = 0; i < 6; i++)
+        x = rf_sin(inner, rf_exp(inner, x));
+    out->v[0] = rf_keep(inner, rf_sum(inner, x));
+    rf_status status = rf_scope_status(inner);
+    rf_scope_close(inner);
+    return status;
+}
+
+enum { EVENTS = 512 };
+typedef struct intervals {
+    rf_event v[EVENTS];
+    size_t num;
+} intervals;
+
+static void intervals_note(void *payload, const rf_event *e)
+{
+    intervals *all = payload;
+    if ((e->kind == RF_EVENT_COPY || e->kind == RF_EVENT_OP) && all->num < EVENTS)
+        all->v[all->num++] = *e;
+}
+
+/* How many kernels ran while bytes went one way. */
+static size_t meetings(const intervals *all, int away)
+{
+    size_t num = 0;
+    for (size_t i = 0; i < all->num; i++)
+        for (size_t k = 0; k < all->num; k++) {
+            const rf_event *copy = &all->v[i], *op = &all->v[k];
+            num += copy->kind == RF_EVENT_COPY && op->kind == RF_EVENT_OP &&
+                   (copy->bytes > 0) == away && copy->begin < op->end && op->begin < copy->end;
+        }
+    return num;
+}
+
+static void test_x22_copies_overlap_kernels(void **state)
+{
+    (void)state;
+    static intervals all;
+    counting c = {0};
+    rf_context *ctx = counted(&c, NULL);
+    rf_scope *s = NULL;
+    rf_checkpoint_options opts = RF_CHECKPOINT_OPTIONS_INIT;
+    opts.fates = "file=exp";
+    assert_ok(ctx, rf_scope_open(&s, ctx, NULL));
+    rf_tensor *x = rf_full(s, RF_F32, 1, (int64_t[]){1 << 20}, 0.1), *loss = NULL;
+    assert_ok(ctx, rf_tensor_set_requires_grad(x, 1));
+    rf_values in = {&x, 1}, out = {&loss, 1};
+    rf_trace_set(ctx, intervals_note, &all);
+    assert_ok(ctx, rf_checkpoint_call(s, (rf_function){chain, NULL, NULL}, &in, &out, &opts));
+    assert_ok(ctx, rf_backward(s, loss));
+    rf_trace_set(ctx, NULL, NULL);
+    assert_true(meetings(&all, 1) > 0);
+    assert_true(meetings(&all, 0) > 0);
+    rf_scope_close(s);
+    rf_context_destroy(ctx);
+    assert_int_equal(c.live, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_x18_no_such_folder),
         cmocka_unit_test(test_x18_a_full_disk),
         cmocka_unit_test(test_x22_copies_in_order),
+        cmocka_unit_test(test_x22_copies_overlap_kernels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
