@@ -14,12 +14,12 @@
 extern "C" {
 #endif
 
-/* What may happen again when a region that a module runs in is recomputed. */
+/* What may happen again when a region that a module runs in is recomputed. ONCE: its results and
+ * what its slots need are kept; not in a region inside of a region (RF_E_UNSUPPORTED). */
 typedef enum rf_effect {
-    RF_EFFECT_REPLAY = 0, /* its forward runs again, effects and all                            */
-    RF_EFFECT_ONCE = 1,   /* it does not: its results and what its slots need are kept. Not in a
-                             region inside of a region (RF_E_UNSUPPORTED)                      */
-    RF_EFFECT_FORBID = 2  /* it must not run in a region at all (RF_E_UNSUPPORTED)              */
+    RF_EFFECT_REPLAY = 0, /* its forward runs again, effects and all        */
+    RF_EFFECT_ONCE = 1,   /* it does not run again                          */
+    RF_EFFECT_FORBID = 2  /* it must not run in a region: RF_E_UNSUPPORTED  */
 } rf_effect;
 
 /* What a kind of module is. Only forward is required.
