@@ -148,12 +148,55 @@ RF_API int rf_checkpoint_applied(const rf_module *m);
 /* The descriptor of this API, for rf_api_state and lists of conflicts. */
 RF_API extern const rf_api rf_checkpoint_api;
 
+/* Which modules of a tree; path is from the walk's root. Not zero: this one. */
+typedef struct rf_module_predicate {
+    int (*match)(void *payload, const char *path, rf_module *m);
+    void *payload;
+} rf_module_predicate;
+
+/* rf_checkpoint on every module below root (never root itself) that which.match chooses, each once;
+ * where a parent and a part of it match, regions nest. All or none: if one cannot be (RF_E_APPLIED
+ * where one is checkpointed already) nothing has changed. match must leave the tree as it is. Each
+ * can be cleared alone; they share the payload of opts->hooks, which ends with the last that uses
+ * it. *applied (may be NULL) is how many were checkpointed; none is no failure. */
+RF_API RF_MUST_USE rf_status rf_checkpoint_where(rf_module *root, rf_module_predicate which,
+                                                 const rf_checkpoint_options *opts,
+                                                 size_t *applied);
+
+/* How a sequential container (rf_nn_sequential) is run in segments. */
+typedef struct rf_sequential_options {
+    size_t size;
+    size_t segments; /* how many: from 1 to as many as there are children                    */
+    int tail;        /* make the last segment a region too                                   */
+    const rf_checkpoint_options *region; /* of every region; NULL: defaults. Its hooks are
+                                            taken over, also on failure                      */
+} rf_sequential_options;
+#define RF_SEQUENTIAL_OPTIONS_INIT             \
+    {                                          \
+        sizeof(rf_sequential_options), 1, 0, 0 \
+    }
+
 /* Make a sequential container (rf_nn_sequential) run as `segments` groups of children, as even as
- * floor(n / segments) allows: all but the last are regions, the last takes the rest and is plain.
- * segments 1 means no region at all. RF_E_ARGUMENT for 0, for more segments than children, and for
- * a module that is no sequential container. Cleared by rf_checkpoint_sequential_clear. */
+ * floor(n / segments) allows: all but the last are regions, the last takes the rest and is plain
+ * (unless opts->tail). segments 1 without tail means no region at all. RF_E_ARGUMENT for 0, for
+ * more segments than children, and for a module that is no sequential container. Cleared by
+ * rf_checkpoint_sequential_clear. */
+RF_API RF_MUST_USE rf_status rf_checkpoint_sequential_with(rf_module *m,
+                                                           const rf_sequential_options *opts);
+/* The same with a plain last segment. */
 RF_API RF_MUST_USE rf_status rf_checkpoint_sequential(rf_module *m, size_t segments,
                                                       const rf_checkpoint_options *opts);
+/* One segment: which children it runs, and whether it is a region. */
+typedef struct rf_segment {
+    size_t first, count;
+    int checkpointed;
+} rf_segment;
+/* In how many segments m is run; 0: in none. */
+RF_API size_t rf_checkpoint_sequential_num(const rf_module *m);
+/* The split as a call of m would make it now (it may have got or lost children since).
+ * RF_E_NOT_FOUND if m is not run in segments, RF_E_ARGUMENT if it has no segment of that index. */
+RF_API RF_MUST_USE rf_status rf_checkpoint_sequential_report(const rf_module *m, size_t index,
+                                                             rf_segment *out);
 /* Take that away. RF_E_NOT_FOUND if m is not run in segments. */
 RF_API RF_MUST_USE rf_status rf_checkpoint_sequential_clear(rf_module *m);
 

@@ -6,29 +6,19 @@
  * refers to its module and to the settings it was made with; both outlive it: the module as
  * a dead shell if need be, the settings by a count.
  */
-#include "nn/layer.h"
+#include "nn/checkpoint.h"
 #include "nn/sequential.h"
 #include "remat/fates.h"
 #include "remat/region.h"
 
 #include <string.h>
 
-/* Settings of one application, shared by its regions. A deep copy's settings are its own but for
- * the payloads of the options' hooks and policy: those are the first one's, which lives as long. */
-typedef struct settings {
-    rf_context *ctx;
-    uint32_t refs;
-    size_t segments;       /* of a sequential container; 0: the whole module is one region */
-    struct settings *from; /* referenced: whose hooks and policy these are; NULL: its own */
-    rf_checkpoint_options opts;
-} settings;
-
-static void settings_unref(settings *set)
+void rf_settings_unref(rf_settings *set)
 {
     if (--set->refs)
         return;
     if (set->from)
-        settings_unref(set->from); /* which is nobody's copy */
+        rf_settings_unref(set->from); /* which is nobody's copy */
     union {
         const char *in;
         char *out;
@@ -41,11 +31,126 @@ static void settings_unref(settings *set)
     rf_host_free(set->ctx, set, sizeof *set);
 }
 
+static rf_status settings_make(rf_settings **out, rf_context *ctx,
+                               const rf_checkpoint_options *opts)
+{
+    rf_settings *set = rf_host_alloc(ctx, sizeof *set);
+    char *label = NULL;
+    *out = NULL;
+    if (set && opts && opts->label && !(label = rf_host_copy_text(ctx, opts->label))) {
+        rf_host_free(ctx, set, sizeof *set);
+        set = NULL;
+    }
+    if (!set)
+        return rf_context_error(ctx)->code;
+    set->ctx = ctx;
+    set->refs = 1;
+    if (opts)
+        set->opts = *opts;
+    set->opts.size = sizeof set->opts;
+    set->opts.label = label;
+    set->opts.fates = NULL; /* a policy by now */
+    *out = set;
+    return RF_OK;
+}
+
+static rf_status settings_check(rf_context *ctx, const rf_checkpoint_options *opts)
+{
+    if (opts && opts->size != sizeof *opts)
+        return rf_fail(ctx, RF_E_ARGUMENT, "checkpoint: options of another size");
+    if (opts && (unsigned)opts->verify > RF_VERIFY_VALUES)
+        return rf_fail(ctx, RF_E_ARGUMENT,
+                       "checkpoint: verify must be RF_VERIFY_DEFAULT, _SHAPES, _NONE, _SAMPLED or "
+                       "_VALUES");
+    if (opts && opts->fates && opts->policy.choose)
+        return rf_fail(ctx, RF_E_ARGUMENT, "checkpoint: a policy or fates, not both");
+    return RF_OK;
+}
+
+/* Whether pattern names a part of m, or, as fates are read for many modules at once, the end of the
+ * path of one. */
+static int settings_part(void *payload, const char *pattern)
+{
+    rf_module *root = payload;
+    char own[256], path[256];
+    size_t skip = rf_module_path(root, own, sizeof own);
+    for (const rf_module *m = rf_module_next(root, root); m; m = rf_module_next(m, root)) {
+        if (rf_module_path(m, path, sizeof path) >= sizeof path)
+            continue;
+        for (const char *at = path + (skip ? skip + 1 : 0); at; at = strchr(at, '.')) {
+            at += *at == '.';
+            if (rf_pattern_matches(pattern, at))
+                return 1;
+        }
+    }
+    return 0;
+}
+
+void rf_settings_refuse(const rf_checkpoint_options *opts)
+{
+    if (opts && opts->hooks.destroy)
+        opts->hooks.destroy(opts->hooks.payload);
+    if (opts && opts->policy.destroy)
+        opts->policy.destroy(opts->policy.payload);
+}
+
+rf_status rf_settings_take(rf_settings **out, rf_module *m, const rf_checkpoint_options *opts)
+{
+    rf_fates_parts parts = {settings_part, m};
+    rf_policy policy = {0};
+    rf_status status = settings_check(m->ctx, opts);
+    *out = NULL;
+    if (!status && opts && opts->fates)
+        status = rf_fates_create(&policy, m->ctx, opts->fates, &parts);
+    if (!status)
+        status = settings_make(out, m->ctx, opts);
+    if (status && policy.destroy)
+        policy.destroy(policy.payload);
+    else if (!status && policy.choose)
+        (*out)->opts.policy = policy;
+    if (status)
+        rf_settings_refuse(opts);
+    return status;
+}
+
+rf_status rf_settings_copy(rf_settings **out, rf_settings *set)
+{
+    rf_settings *copy;
+    rf_status status = settings_make(&copy, set->ctx, &set->opts);
+    *out = copy;
+    if (status)
+        return status;
+    copy->segments = set->segments;
+    copy->tail = set->tail;
+    copy->opts.hooks.destroy = NULL;
+    copy->opts.policy.destroy = NULL;
+    copy->from = set->from ? set->from : set;
+    copy->from->refs++;
+    return RF_OK;
+}
+
+rf_status rf_settings_copy_state(void *state, rf_context *ctx, void **state_out)
+{
+    rf_settings *copy;
+    (void)ctx;
+    rf_status status = rf_settings_copy(&copy, state);
+    *state_out = copy;
+    return status;
+}
+
+void rf_settings_destroy(void *state)
+{
+    if (state)
+        rf_settings_unref(state);
+}
+
+/* ---- regions of a module ---- */
+
 /* What a region's function needs to run again. */
 typedef struct region_payload {
     rf_context *ctx;
-    rf_module *m;  /* referenced */
-    settings *set; /* referenced */
+    rf_module *m;     /* referenced */
+    rf_settings *set; /* referenced */
     uint64_t stamp, params;
     const size_t *range; /* which children of a sequential container; NULL: the whole forward */
     size_t children[2];
@@ -55,7 +160,7 @@ static void payload_destroy(void *payload)
 {
     region_payload *p = payload;
     rf_module_unref(p->m);
-    settings_unref(p->set);
+    rf_settings_unref(p->set);
     rf_host_free(p->ctx, p, sizeof *p);
 }
 
@@ -83,8 +188,8 @@ static rf_status payload_call(void *payload, rf_scope *s, const rf_values *in, r
 }
 
 /* The options' hooks are told with their payload, which the settings own. */
-static rf_status region_of(rf_module *m, rf_scope *s, settings *set, const size_t *range,
-                           const rf_values *in, rf_values *out)
+rf_status rf_settings_region(rf_module *m, rf_scope *s, rf_settings *set, const size_t *range,
+                             const rf_values *in, rf_values *out)
 {
     region_payload *p = rf_host_alloc(m->ctx, sizeof *p);
     if (!p)
@@ -111,18 +216,25 @@ static rf_status region_of(rf_module *m, rf_scope *s, settings *set, const size_
 /* The module's run function while checkpointed. */
 static rf_status checkpoint_run(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
 {
-    return region_of(m, s, rf_api_state(&rf_checkpoint_api, m), NULL, in, out);
+    return rf_settings_region(m, s, rf_api_state(&rf_checkpoint_api, m), NULL, in, out);
 }
 
 /* ---- the API ---- */
 
 /* What changes is the part of regions around m; those of m itself run its forward either way. */
-static void checkpoint_set(rf_module *m, rf_status (*run)(rf_module *, rf_scope *,
+void rf_checkpoint_set_run(rf_module *m, rf_status (*run)(rf_module *, rf_scope *,
                                                           const rf_values *, rf_values *))
 {
     m->run = run;
     if (m->parent)
         rf_module_changed(m->parent);
+}
+
+void rf_settings_remove(void *state, rf_module *const *modules, size_t num)
+{
+    (void)state;
+    for (size_t i = 0; i < num; i++)
+        rf_checkpoint_set_run(modules[i], NULL);
 }
 
 static rf_status checkpoint_apply(void *state, rf_module *const *modules, size_t num,
@@ -131,137 +243,22 @@ static rf_status checkpoint_apply(void *state, rf_module *const *modules, size_t
     (void)state;
     (void)opts;
     for (size_t i = 0; i < num; i++)
-        checkpoint_set(modules[i], checkpoint_run);
+        rf_checkpoint_set_run(modules[i], checkpoint_run);
     return RF_OK;
-}
-
-static void checkpoint_remove(void *state, rf_module *const *modules, size_t num)
-{
-    (void)state;
-    for (size_t i = 0; i < num; i++)
-        checkpoint_set(modules[i], NULL);
-}
-
-static rf_status settings_make(settings **out, rf_context *ctx, const rf_checkpoint_options *opts)
-{
-    settings *set = rf_host_alloc(ctx, sizeof *set);
-    char *label = NULL;
-    *out = NULL;
-    if (set && opts && opts->label && !(label = rf_host_copy_text(ctx, opts->label))) {
-        rf_host_free(ctx, set, sizeof *set);
-        set = NULL;
-    }
-    if (!set)
-        return rf_context_error(ctx)->code;
-    set->ctx = ctx;
-    set->refs = 1;
-    if (opts)
-        set->opts = *opts;
-    set->opts.size = sizeof set->opts;
-    set->opts.label = label;
-    set->opts.fates = NULL; /* a policy by now */
-    *out = set;
-    return RF_OK;
-}
-
-static rf_status checkpoint_copy(void *state, rf_context *ctx, void **state_out)
-{
-    settings *set = state;
-    settings *copy;
-    rf_status status = settings_make(&copy, ctx, &set->opts);
-    *state_out = copy;
-    if (status)
-        return status;
-    copy->segments = set->segments;
-    copy->opts.hooks.destroy = NULL;
-    copy->opts.policy.destroy = NULL;
-    copy->from = set->from ? set->from : set;
-    copy->from->refs++;
-    return RF_OK;
-}
-
-static void checkpoint_destroy(void *state)
-{
-    if (state)
-        settings_unref(state);
 }
 
 const rf_api rf_checkpoint_api = {.size = sizeof(rf_api),
                                   .name = "checkpoint",
                                   .apply = checkpoint_apply,
-                                  .remove = checkpoint_remove,
-                                  .copy = checkpoint_copy,
-                                  .destroy = checkpoint_destroy};
-
-static rf_status checkpoint_options(rf_module *m, const rf_checkpoint_options *opts)
-{
-    if (opts && opts->size != sizeof *opts)
-        return rf_fail(m->ctx, RF_E_ARGUMENT, "checkpoint: options of another size");
-    if (opts && (unsigned)opts->verify > RF_VERIFY_VALUES)
-        return rf_fail(m->ctx, RF_E_ARGUMENT,
-                       "checkpoint: verify must be RF_VERIFY_DEFAULT, _SHAPES, _NONE, _SAMPLED or "
-                       "_VALUES");
-    if (opts && opts->fates && opts->policy.choose)
-        return rf_fail(m->ctx, RF_E_ARGUMENT, "checkpoint: a policy or fates, not both");
-    return RF_OK;
-}
-
-/* Whether pattern names a part of m. */
-static int checkpoint_part(void *payload, const char *pattern)
-{
-    rf_module *root = payload;
-    char own[256], path[256];
-    size_t skip = rf_module_path(root, own, sizeof own);
-    for (const rf_module *m = rf_module_next(root, root); m; m = rf_module_next(m, root))
-        if (rf_module_path(m, path, sizeof path) < sizeof path &&
-            rf_pattern_matches(pattern, path + (skip ? skip + 1 : 0)))
-            return 1;
-    return 0;
-}
-
-/* Fates that are text become a policy. */
-static rf_status checkpoint_settings(settings **out, rf_module *m,
-                                     const rf_checkpoint_options *opts)
-{
-    rf_fates_parts parts = {checkpoint_part, m};
-    rf_policy policy = {0};
-    rf_status status = checkpoint_options(m, opts);
-    if (!status && opts && opts->fates)
-        status = rf_fates_create(&policy, m->ctx, opts->fates, &parts);
-    if (!status)
-        status = settings_make(out, m->ctx, opts);
-    if (status && policy.destroy)
-        policy.destroy(policy.payload);
-    else if (policy.choose)
-        (*out)->opts.policy = policy;
-    return status;
-}
-
-static void checkpoint_refuse(const rf_checkpoint_options *opts)
-{
-    if (opts && opts->hooks.destroy)
-        opts->hooks.destroy(opts->hooks.payload);
-    if (opts && opts->policy.destroy)
-        opts->policy.destroy(opts->policy.payload);
-}
-
-/* On failure the options' hooks and policy are ended too: they were taken over. */
-static rf_status checkpoint_with(const rf_api *api, rf_module *m, size_t segments,
-                                 const rf_checkpoint_options *opts)
-{
-    settings *set = NULL;
-    rf_status status = checkpoint_settings(&set, m, opts);
-    if (status) {
-        checkpoint_refuse(opts);
-        return status;
-    }
-    set->segments = segments;
-    return rf_api_apply(api, &m, 1, set, NULL);
-}
+                                  .remove = rf_settings_remove,
+                                  .copy = rf_settings_copy_state,
+                                  .destroy = rf_settings_destroy};
 
 rf_status rf_checkpoint(rf_module *m, const rf_checkpoint_options *opts)
 {
-    return checkpoint_with(&rf_checkpoint_api, m, 0, opts);
+    rf_settings *set;
+    rf_status status = rf_settings_take(&set, m, opts);
+    return status ? status : rf_api_apply(&rf_checkpoint_api, &m, 1, set, NULL);
 }
 
 rf_status rf_checkpoint_clear(rf_module *m)
@@ -272,73 +269,4 @@ rf_status rf_checkpoint_clear(rf_module *m)
 int rf_checkpoint_applied(const rf_module *m)
 {
     return rf_api_state(&rf_checkpoint_api, m) != NULL;
-}
-
-/* ---- sequential containers in segments ---- */
-
-static rf_status segments_run(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out);
-static rf_status segments_apply(void *state, rf_module *const *modules, size_t num,
-                                const void *opts);
-
-static const rf_api *const segments_conflicts[] = {&rf_checkpoint_api, NULL};
-
-static const rf_api segments_api = {.size = sizeof(rf_api),
-                                    .name = "checkpoint_sequential",
-                                    .apply = segments_apply,
-                                    .remove = checkpoint_remove,
-                                    .copy = checkpoint_copy,
-                                    .destroy = checkpoint_destroy,
-                                    .conflicts = segments_conflicts};
-
-static rf_status segments_apply(void *state, rf_module *const *modules, size_t num,
-                                const void *opts)
-{
-    (void)state;
-    (void)opts;
-    for (size_t i = 0; i < num; i++)
-        checkpoint_set(modules[i], segments_run);
-    return RF_OK;
-}
-
-/* All segments but the last are regions of floor(n / segments) children; the last is plain and
- * takes the rest. */
-static rf_status segments_run(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
-{
-    settings *set = rf_api_state(&segments_api, m);
-    size_t n = m->num_children, length = n / set->segments, at = 0;
-    rf_tensor *x = in->num ? in->v[0] : NULL, *y = NULL;
-    rf_values from = {&x, 1}, to = {&y, 1};
-    rf_status status = rf_layer_one(m, s, in, out);
-    for (size_t i = 0; i + 1 < set->segments && length && !status; i++, at += length) {
-        y = NULL;
-        status = region_of(m, s, set, (size_t[]){at, at + length}, &from, &to);
-        if (x != in->v[0])
-            rf_layer_done(s, x, y);
-        x = y;
-    }
-    if (status)
-        return status;
-    out->v[0] = rf_sequential_range(m, s, x, (size_t[]){at, n});
-    return rf_scope_status(s);
-}
-
-rf_status rf_checkpoint_sequential(rf_module *m, size_t segments, const rf_checkpoint_options *opts)
-{
-    rf_status status = RF_OK;
-    if (!rf_sequential_is(m))
-        status = rf_fail(m->ctx, RF_E_ARGUMENT, "%s is no sequential container", m->cls->name);
-    else if (!segments || segments > m->num_children)
-        status = rf_fail(m->ctx, RF_E_ARGUMENT,
-                         "checkpoint_sequential: %zu segments of %zu children: from 1 to as many "
-                         "as there are",
-                         segments, m->num_children);
-    if (!status)
-        return checkpoint_with(&segments_api, m, segments, opts);
-    checkpoint_refuse(opts);
-    return status;
-}
-
-rf_status rf_checkpoint_sequential_clear(rf_module *m)
-{
-    return rf_api_remove(&segments_api, m);
 }

@@ -107,6 +107,38 @@ rf_status rf_api_apply(const rf_api *api, rf_module *const *modules, size_t num,
     return status;
 }
 
+/* ---- applying to many, each on its own ---- */
+
+static rf_status contract_apply_one(const rf_api *api, rf_module *m, void **state)
+{
+    void *mine = *state;
+    *state = NULL;
+    rf_status status = contract_may_apply(api, m);
+    if (status) {
+        if (api->destroy)
+            api->destroy(mine);
+        return status;
+    }
+    status = rf_api_group_create(api, &m, 1, mine);
+    return status ? status : contract_run(api, &m, 1, NULL);
+}
+
+/* One note of the whole tree, which undoes all of them. */
+rf_status rf_api_apply_each(const rf_api *api, rf_module *root, rf_module *const *modules,
+                            size_t num, void **states)
+{
+    rf_notes notes = {.ctx = root->ctx};
+    rf_status status = rf_notes_take(&notes, &root, 1);
+    for (size_t i = 0; i < num && !status; i++)
+        status = contract_apply_one(api, modules[i], &states[i]);
+    if (!status)
+        status = rf_notes_check_names(&notes, api, &root, 1);
+    if (status)
+        rf_notes_restore(&notes);
+    rf_notes_end(&notes);
+    return status;
+}
+
 /* ---- removing ---- */
 
 /* A group that stood when an API that is being applied to one of its modules began. */

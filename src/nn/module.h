@@ -102,6 +102,10 @@ rf_status rf_api_group_create(const rf_api *api, rf_module *const *modules, size
 void rf_api_group_leave(rf_api_group *group, rf_module *m);
 /* Undo the API, if it can be undone, and take it off all its modules. */
 void rf_api_group_dissolve(rf_api_group *group);
+/* Apply api to each of the modules below root by itself, to all or to none, with states[i], which
+ * is NULL once it was handed over. For APIs that need no options. */
+rf_status rf_api_apply_each(const rf_api *api, rf_module *root, rf_module *const *modules,
+                            size_t num, void **states);
 /* The group that m is in for api; NULL: none. */
 rf_api_group *rf_api_group_find(const rf_module *m, const rf_api *api);
 
