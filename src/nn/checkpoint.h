@@ -18,8 +18,8 @@ typedef struct rf_settings {
     rf_checkpoint_options opts;
 } rf_settings;
 
-/* Made of options (NULL: the defaults) for m, whose parts fates may name. Hooks and policy are taken
- * over: on failure they are ended. */
+/* Made of options (NULL: the defaults) for m, whose parts fates may name. Hooks and policy are
+ * taken over: on failure they are ended. */
 rf_status rf_settings_take(rf_settings **out, rf_module *m, const rf_checkpoint_options *opts);
 /* End what options bring. */
 void rf_settings_refuse(const rf_checkpoint_options *opts);

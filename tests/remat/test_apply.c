@@ -17,8 +17,8 @@ static rf_status counter_forward(rf_module *m, rf_scope *s, const rf_values *in,
     return rf_scope_status(s);
 }
 
-static const rf_module_class counter_class = {sizeof(rf_module_class), "Counter", counter_forward,
-                                              NULL, NULL};
+static const rf_module_class counter_class = {
+    .size = sizeof(rf_module_class), .name = "Counter", .forward = counter_forward};
 
 static rf_module *counter_chain(rf_context *ctx, int *calls, size_t n)
 {
@@ -295,8 +295,8 @@ static rf_status block_forward(rf_module *m, rf_scope *s, const rf_values *in, r
     return rf_scope_status(s);
 }
 
-static const rf_module_class block_class = {sizeof(rf_module_class), "Block", block_forward, NULL,
-                                            NULL};
+static const rf_module_class block_class = {
+    .size = sizeof(rf_module_class), .name = "Block", .forward = block_forward};
 
 enum { BLOCKS = 5 };
 
@@ -326,8 +326,8 @@ static rf_status stack_forward(rf_module *m, rf_scope *s, const rf_values *in, r
     return rf_scope_status(s);
 }
 
-static const rf_module_class stack_class = {sizeof(rf_module_class), "Stack", stack_forward, NULL,
-                                            NULL};
+static const rf_module_class stack_class = {
+    .size = sizeof(rf_module_class), .name = "Stack", .forward = stack_forward};
 
 static rf_module *stack_new(rf_context *ctx, int *by_hand)
 {
