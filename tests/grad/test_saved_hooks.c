@@ -297,6 +297,7 @@ static void guarded_basic(world *w, rf_mutation_guard *guard)
     free(bits);
 }
 
+/* AT-52 */
 static void test_at52_changes_in_place_under_a_guard(void **state)
 {
     world *w = *state;

@@ -24,6 +24,7 @@ static void run_two(world *w, counted *c, rf_tensor *x, rf_tensor *losses[2])
         losses[i] = rf_sum(w->s, y[i]);
 }
 
+/* AT-24 */
 static void test_at24_one_recompute_for_two_calls(void **state)
 {
     world *w = *state;
@@ -53,6 +54,7 @@ static void test_at24_one_recompute_for_two_calls(void **state)
     free(apart);
 }
 
+/* AT-24 */
 static void test_at24_overlap_is_an_error(void **state)
 {
     world *w = *state;
@@ -72,6 +74,7 @@ static void test_at24_overlap_is_an_error(void **state)
     assert_int_equal(c.calls, 3);
 }
 
+/* AT-24 */
 static void test_at24_groups_do_not_nest(void **state)
 {
     world *w = *state;
@@ -87,6 +90,7 @@ static void test_at24_groups_do_not_nest(void **state)
 }
 
 /* A group that is left after an error leaves nothing behind, also if the graph outlives it. */
+/* AT-24 */
 static void test_at24_a_group_ends_before_its_graph(void **state)
 {
     world *w = *state;

@@ -129,6 +129,7 @@ static void test_a_child_that_returns_its_input(void **state)
 }
 
 /* More segments than children are left: the container still runs, each child once. */
+/* AT-30 */
 static void test_segments_of_a_shorter_container(void **state)
 {
     world *w = *state;

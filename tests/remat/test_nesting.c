@@ -32,6 +32,7 @@ static void make_levels(level *levels, int depth, int no_early_stop)
         levels[d] = (level){d, no_early_stop, 0, d ? &levels[d - 1] : NULL};
 }
 
+/* AT-20 */
 static void test_b1_counts_by_depth(void **state)
 {
     world *w = *state;
@@ -86,6 +87,7 @@ static rf_status parent(void *payload, rf_scope *s, const rf_values *in, rf_valu
     return status ? status : rf_scope_status(s);
 }
 
+/* AT-21 */
 static void test_b1_two_children(void **state)
 {
     world *w = *state;
@@ -147,6 +149,7 @@ static void *compose(world *w, const char *word)
     return world_bytes(w, rf_grad(x));
 }
 
+/* AT-22 */
 static void test_b2_third_order(void **state)
 {
     world *w = *state;
@@ -189,6 +192,7 @@ static rf_status backward_inside(void *payload, rf_scope *s, const rf_values *in
     return rf_scope_status(s);
 }
 
+/* AT-23 */
 static void test_b3_backward_inside(void **state)
 {
     world *w = *state;

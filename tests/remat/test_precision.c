@@ -60,6 +60,7 @@ static void *gradients(world *w, program *p, int region, rf_dtype outside, uint6
     return all;
 }
 
+/* AT-10 */
 static void test_at10_precision_is_the_same_in_both_passes(void **state)
 {
     world *w = *state;

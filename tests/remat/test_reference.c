@@ -249,6 +249,7 @@ static void compare(world *w, rf_module *m, const char *const *paths)
 
 /* ---- the tests ---- */
 
+/* AT-01 */
 static void test_tensor_only_cpu(void **state)
 {
     world *w = *state;
@@ -271,6 +272,7 @@ static void test_tensor_only_cpu(void **state)
     rf_module_destroy(m);
 }
 
+/* AT-09 */
 static void test_random_cpu(void **state)
 {
     world *w = *state;
@@ -279,6 +281,7 @@ static void test_random_cpu(void **state)
     rf_module_destroy(m);
 }
 
+/* AT-01 */
 static void test_multi_args(void **state)
 {
     world *w = *state;
@@ -296,6 +299,7 @@ static rf_status double_input(void *payload, rf_module *m, rf_scope *s, rf_value
 }
 
 /* Section 2, C-5: a pre-hook that doubles its input, added before or after, equals plain. */
+/* AT-79 */
 static void test_doubling_pre_hook_in_both_orders(void **state)
 {
     world *w = *state;
@@ -319,6 +323,7 @@ static void test_doubling_pre_hook_in_both_orders(void **state)
         free(results[i].bits);
 }
 
+/* AT-12 */
 static void test_clears_state_on_error_in_forward(void **state)
 {
     world *w = *state;
@@ -435,6 +440,7 @@ static void kwargs_random(world *w)
     rf_module_destroy(fresh);
 }
 
+/* AT-07 */
 static void test_checkpoint_kwargs(void **state)
 {
     world *w = *state;

@@ -31,6 +31,7 @@ static rf_status layer(void *payload, rf_scope *s, const rf_values *in, rf_value
     return status;
 }
 
+/* AT-01 */
 static void test_a1_basic_region(void **state)
 {
     world *w = *state;
@@ -91,6 +92,7 @@ static rf_checkpoint_options with_hooks(counter *c)
     return opts;
 }
 
+/* AT-02 */
 static void test_a2_without_gradients_it_runs_plainly(void **state)
 {
     world *w = *state;
@@ -106,6 +108,7 @@ static void test_a2_without_gradients_it_runs_plainly(void **state)
     assert_int_equal(rf_graph_size(y), 0);
 }
 
+/* AT-03 */
 static void test_a3_once_per_backward(void **state)
 {
     world *w = *state;
@@ -132,6 +135,7 @@ static rf_status copy_only(void *payload, rf_scope *s, const rf_values *in, rf_v
     return rf_scope_status(s);
 }
 
+/* AT-03 */
 static void test_a3_nothing_saved_nothing_run_again(void **state)
 {
     world *w = *state;
@@ -178,6 +182,7 @@ static rf_status four_squares(void *payload, rf_scope *s, const rf_values *in, r
     return RF_OK;
 }
 
+/* AT-04 */
 static void test_a4_recomputed_bytes_go_at_once(void **state)
 {
     world *w = *state;
@@ -233,6 +238,7 @@ static void early_stop_case(world *w, int no_early_stop, int setting, int stops)
     assert_int_equal(rf_op_counts_of(w->ctx, "clone").recorded, 2);
 }
 
+/* AT-06 */
 static void test_a6_early_stop(void **state)
 {
     world *w = *state;
@@ -251,6 +257,7 @@ static rf_status lone_sine(void *payload, rf_scope *s, const rf_values *in, rf_v
     return rf_scope_status(s);
 }
 
+/* AT-06 */
 static void test_a6_an_input_needs_no_kernel(void **state)
 {
     world *w = *state;
@@ -302,6 +309,7 @@ static rf_status waver(world *w, int take, rf_verify verify, int no_early_stop)
     return rf_backward(w->s, rf_sum(w->s, y));
 }
 
+/* AT-07 */
 static void test_a7_determinism(void **state)
 {
     world *w = *state;
@@ -347,6 +355,7 @@ static void *drop_gradient(world *w, int region, int fresh)
     return world_bytes(w, rf_grad(x));
 }
 
+/* AT-09 */
 static void test_a9_random_numbers(void **state)
 {
     world *w = *state;
@@ -374,6 +383,7 @@ static rf_status failing(void *payload, rf_scope *s, const rf_values *in, rf_val
     return status;
 }
 
+/* AT-11 */
 static void test_a11_hooks_run_in_both_passes(void **state)
 {
     world *w = *state;
@@ -394,6 +404,7 @@ static void test_a11_hooks_run_in_both_passes(void **state)
     rf_scope_clear(w->s);
 }
 
+/* AT-12 */
 static void test_a12_errors_arrive_unchanged(void **state)
 {
     world *w = *state;
@@ -439,6 +450,7 @@ static rf_status count_hook(void *payload, rf_scope *s, rf_tensor **grad)
     return RF_OK;
 }
 
+/* AT-14 */
 static void test_a14_gradient_hooks_fire_once(void **state)
 {
     world *w = *state;
@@ -461,6 +473,7 @@ static rf_status detached(void *payload, rf_scope *s, const rf_values *in, rf_va
     return rf_scope_status(s);
 }
 
+/* AT-16 */
 static void test_a16_detached_inside(void **state)
 {
     world *w = *state;
@@ -486,6 +499,7 @@ static rf_status sines(void *payload, rf_scope *s, const rf_values *in, rf_value
     return rf_scope_status(s);
 }
 
+/* AT-17 */
 static void test_a17_dropping_the_output_frees_everything(void **state)
 {
     world *w = *state;
@@ -524,6 +538,7 @@ static rf_status deep_layer(void *payload, rf_scope *s, const rf_values *in, rf_
 /* Eight blocks of six sines of n bytes each. Plain: after the forward 48 values are held. With
  * every block a region, the boundaries: 8. The peak of a backward is then the 7 boundaries before
  * the last block, its 5 values computed again (its input is a boundary), and two gradients. */
+/* AT-18 */
 static void test_a18_peak_is_what_shapes_say(void **state)
 {
     world *w = *state;
@@ -607,6 +622,7 @@ static void test_reading_and_changing_inside(void **state)
     region_equals_plain(*state, (rf_function){changing, NULL, NULL});
 }
 
+/* AT-15 */
 static void test_an_input_changed_since_is_an_error(void **state)
 {
     world *w = *state;

@@ -176,6 +176,7 @@ static rf_status spoiling(void *payload, rf_scope *s, const rf_values *in, rf_va
     return rf_scope_status(s);
 }
 
+/* AT-43 */
 static void test_at43_changing_what_was_kept_is_an_error(void **state)
 {
     world *w = *state;
@@ -196,6 +197,7 @@ static void test_at43_changing_what_was_kept_is_an_error(void **state)
 
 /* AT-44: a second backward over a retained graph gives the same bits (X13; the reference refuses)
  */
+/* AT-44 */
 static void test_at44_backward_twice(void **state)
 {
     world *w = *state;
@@ -257,6 +259,7 @@ static void test_at45_lifetime(void **state)
 }
 
 /* The host's bytes leave the processor's ledger; gradients are the same. */
+/* AT-45 */
 static void test_tiers_move_bytes(void **state)
 {
     world *w = *state;
@@ -287,6 +290,7 @@ static rf_status shifting(void *payload, rf_scope *s, const rf_values *in, rf_va
     return rf_scope_status(s);
 }
 
+/* AT-45 */
 static void test_a_shifted_op_is_told(void **state)
 {
     world *w = *state;

@@ -63,6 +63,7 @@ static rf_status run(world *w, rf_module *m)
     return status;
 }
 
+/* AT-79 */
 static void test_order(void **state)
 {
     world *w = *state;
@@ -222,6 +223,7 @@ static void test_a_hook_that_destroys_the_module(void **state)
 
 /* ---- regions ---- */
 
+/* AT-79 */
 static void test_what_a_region_runs_again(void **state)
 {
     world *w = *state;
