@@ -96,6 +96,24 @@ else
     echo "ok - headers: one that is no C++ # SKIP no C++ compiler"
 fi
 
+# acceptance: a page that names one test, which is there and runs.
+acceptance() {
+    tree
+    mkdir -p docs tests/unit
+    echo '| AT-01 | one | [unit/test_a.c](../tests/unit/test_a.c) `test_one` |' >docs/acceptance.md
+    printf '/* AT-01 */\nstatic void test_one(void **state)\n{\n}\nint main(void)\n{\n    cmocka_unit_test(test_one);\n}\n' >tests/unit/test_a.c
+}
+acceptance
+green "acceptance: a right page" check-acceptance.sh
+echo '[unit/test_a.c](../tests/unit/test_a.c) `test_two`' >>docs/acceptance.md
+red "acceptance: a test that is not there" check-acceptance.sh "has no test_two"
+acceptance
+sed -i '/cmocka_unit_test/d' tests/unit/test_a.c
+red "acceptance: a test that does not run" check-acceptance.sh "does not run test_one"
+acceptance
+sed -i 's/AT-01/AT-02/' tests/unit/test_a.c
+red "acceptance: a number that the page lacks" check-acceptance.sh "AT-02 is missing"
+
 # The counting of cases: a stand-in for ctest prints what a run of four tests printed.
 mkdir -p "$folder/bin"
 cat >"$folder/bin/ctest" <<'END'
