@@ -60,6 +60,38 @@ RF_API RF_MUST_USE rf_status rf_optim_adamw(rf_optim **out, rf_module *m,
 /* Parameters that do not require a gradient when the optimiser is created get no state and are
  * never touched. Parameters without a gradient at a step are skipped. */
 RF_API RF_MUST_USE rf_status rf_optim_step(rf_optim *opt);
+/* How backward and step run in one; NULL and zeros are the defaults. */
+typedef struct rf_optim_backward_options {
+    size_t size;
+    rf_tensor *seed; /* gradient of the loss; NULL: one, for a one-element loss               */
+    double max_norm; /* not above 0, else RF_E_UNSUPPORTED: to clip, all gradients must be there
+                        before the first is applied                                           */
+} rf_optim_backward_options;
+#define RF_OPTIM_BACKWARD_OPTIONS_INIT          \
+    {                                           \
+        sizeof(rf_optim_backward_options), 0, 0 \
+    }
+
+/* rf_backward, rf_optim_step and rf_optim_zero_grad in one, with the same bits in parameters, state
+ * and counters; but each gradient is applied and given back the moment it is whole (after all uses
+ * of the parameter, its hooks, and the sum with a gradient that was there before), so that all of
+ * them are never held at once. A parameter that a checkpointed region used is applied when the
+ * outermost region is done, as a recompute reads it; one whose bytes something else has saved (as
+ * under rf_detach), or that the loss does not reach but that has a gradient, at the end.
+ * Gradients of tensors that are not the optimiser's are added up as rf_backward does.
+ *
+ * What a region reads of a parameter that it has no gradient for (under rf_detach, or in its module
+ * without being used there) may have been applied by the time it runs again: RF_E_MUTATED for the
+ * region of a module; a function's must not do that.
+ *
+ * RF_E_STATE inside a region, another backward or a group of them, and where a hook's own backward
+ * gives a gradient to a parameter that was applied already. After a failure that came before the
+ * backward (those above, a loss without a gradient, no memory for the list) nothing has changed.
+ * After any other, the parameters whose gradients were whole by then and nothing waited for have
+ * been applied, state and counter too; all others are as they were, rf_optim_steps as well, and
+ * those whose gradient was whole still have it. Restoring a saved state is the way back. */
+RF_API RF_MUST_USE rf_status rf_optim_backward(rf_optim *opt, rf_scope *s, rf_tensor *loss,
+                                               const rf_optim_backward_options *opts);
 /* Drop the gradients of the optimiser's parameters. */
 RF_API void rf_optim_zero_grad(rf_optim *opt);
 /* The learning rate from the next step on. */

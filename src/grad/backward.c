@@ -106,34 +106,39 @@ static rf_status backward_check(const rf_tensor *result, const rf_tensor *seed)
     return RF_OK;
 }
 
+/* run says how, and where gradients go. */
+static rf_status backward_begin(rf_run *run, rf_scope *s, rf_tensor *result, rf_tensor *seed)
+{
+    rf_status status = backward_check(result, seed);
+    if (status)
+        return status;
+    run->ctx = s->ctx;
+    run->user = s;
+    run->root = rf_node_of(result);
+    if (!run->root)
+        return s->ctx->record.error.code;
+    rf_scope_begin(&run->scope, s->ctx, s);
+    run->scope.grad = run->create_graph;
+    if (!seed)
+        seed = rf_full(&run->scope, rf_tensor_dtype(result), rf_tensor_rank(result),
+                       rf_tensor_dims(result), 1.0);
+    if (!seed) {
+        rf_scope_end(&run->scope);
+        return run->scope.status;
+    }
+    return rf_run_backward(run, result->out, seed);
+}
+
 static rf_status backward_run(rf_scope *s, rf_tensor *result, const rf_backward_options *opts,
                               rf_capture *captures, size_t num)
 {
     static const rf_backward_options defaults = RF_BACKWARD_OPTIONS_INIT;
     opts = opts ? opts : &defaults;
-    rf_status status = backward_check(result, opts->seed);
-    if (status)
-        return status;
-    rf_run run = {.ctx = s->ctx,
-                  .user = s,
-                  .retain = opts->retain || opts->create_graph,
+    rf_run run = {.retain = opts->retain || opts->create_graph,
                   .create_graph = opts->create_graph,
                   .captures = captures,
                   .num_captures = num};
-    run.root = rf_node_of(result);
-    if (!run.root)
-        return s->ctx->record.error.code;
-    rf_scope_begin(&run.scope, s->ctx, s);
-    run.scope.grad = run.create_graph;
-    rf_tensor *seed = opts->seed;
-    if (!seed)
-        seed = rf_full(&run.scope, rf_tensor_dtype(result), rf_tensor_rank(result),
-                       rf_tensor_dims(result), 1.0);
-    if (!seed) {
-        rf_scope_end(&run.scope);
-        return run.scope.status;
-    }
-    return rf_run_backward(&run, result->out, seed);
+    return backward_begin(&run, s, result, opts->seed);
 }
 
 static rf_status backward_expression(rf_scope *s, const rf_tensor *result)
@@ -151,6 +156,13 @@ rf_status rf_backward_with(rf_scope *s, rf_tensor *result, const rf_backward_opt
 {
     rf_status status = backward_expression(s, result);
     return status ? status : backward_run(s, result, opts, NULL, 0);
+}
+
+rf_status rf_backward_taken(rf_scope *s, rf_tensor *result, rf_tensor *seed, rf_leaf_taker *taker)
+{
+    rf_run run = {.taker = taker};
+    rf_status status = backward_expression(s, result);
+    return status ? status : backward_begin(&run, s, result, seed);
 }
 
 rf_status rf_backward(rf_scope *s, rf_tensor *loss)

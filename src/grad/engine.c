@@ -255,7 +255,10 @@ static rf_status node_leaves(rf_run *run, rf_node *node)
     rf_status status = RF_OK;
     for (uint32_t i = 0; i < node->num_in && !status; i++) {
         rf_node *from = node->edges[i].node;
-        if (from && !from->op && from->needed && --from->waiting == 0)
+        if (!from || from->op || !from->needed)
+            continue;
+        rf_leaf_used(from, node);
+        if (--from->waiting == 0)
             status = run_node(run, from);
     }
     return status;
@@ -299,7 +302,9 @@ static rf_status run_node(rf_run *run, rf_node *node)
     ctx->module = module;
     if (node->needed && !run->retain)
         rf_node_consume(node);
-    return status ? status : node_leaves(run, node);
+    if (status)
+        return status;
+    return node->op ? node_leaves(run, node) : rf_leaf_whole(run, node);
 }
 
 /* ---- the run ---- */
@@ -320,6 +325,8 @@ static void run_put_aside(rf_run *run, rf_run_item *item, rf_node *node)
     node->waiting = 0;
     node->captured = 0;
     node->needed = !run->captures;
+    if (!node->op && run->taker)
+        node->begin = UINT64_MAX;
     node->ref.refs++;
 }
 
@@ -402,9 +409,15 @@ rf_status rf_run_backward(rf_run *run, uint32_t out, rf_tensor *seed)
         status = ctx->record.error.code;
     for (size_t i = 0; i < run->num && !status; i++) {
         rf_node *node = run->items[i].node;
-        if (node->op || node == run->root)
+        if (!node->op && node != run->root)
+            continue;
+        run->clock = node->clock;
+        status = rf_leaf_passed(run, node->clock + 1);
+        if (!status)
             status = run_node(run, node);
     }
+    if (!status)
+        status = rf_leaf_passed(run, 0);
     run_end(run, status);
     return status;
 }

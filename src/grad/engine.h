@@ -17,6 +17,12 @@ typedef struct rf_capture {
     rf_tensor *grad; /* in the caller's scope */
 } rf_capture;
 
+/* Told of each leaf whose gradient has become whole, when nothing of the run will read the leaf's
+ * value any more: it may change the value, and clear the gradient. */
+typedef struct rf_leaf_taker {
+    rf_status (*take)(struct rf_leaf_taker *taker, rf_tensor *leaf);
+} rf_leaf_taker;
+
 /* A node of a run, and what it held for a run around this one. */
 typedef struct rf_run_item {
     rf_node *node;
@@ -39,6 +45,10 @@ struct rf_run {
     rf_capture *captures; /* NULL: gradients go to the leaves            */
     size_t num_captures;
     rf_run_closer *closers;
+    rf_leaf_taker *taker; /* NULL: nobody */
+    rf_node *later;       /* leaves that wait for it */
+    uint64_t later_begin; /* the largest of their begins; 0: none */
+    uint64_t clock;       /* of the op that runs, or ran last */
 };
 
 /* Tell closer when the backward that runs, or the group that it is in, ends; take it off again
@@ -57,5 +67,15 @@ rf_status rf_run_backward(rf_run *run, uint32_t out, rf_tensor *seed);
 rf_tensor *rf_handle_alias(rf_scope *s, const rf_tensor *t);
 /* Add g to a leaf's gradient. */
 rf_status rf_leaf_accumulate(rf_run *run, rf_scope *s, rf_node *leaf, rf_tensor *g);
+
+/* The user of a leaf has run. */
+void rf_leaf_used(rf_node *leaf, const rf_node *user);
+/* The leaf's gradient is whole: it is taken, now or later. */
+rf_status rf_leaf_whole(rf_run *run, rf_node *leaf);
+/* Everything from `clock` on has run: take what waited for that; 0: all that is left. */
+rf_status rf_leaf_passed(rf_run *run, uint64_t clock);
+
+/* rf_backward with a seed (or NULL) and a taker. */
+rf_status rf_backward_taken(rf_scope *s, rf_tensor *result, rf_tensor *seed, rf_leaf_taker *taker);
 
 #endif

@@ -76,6 +76,7 @@ rf_node *rf_node_create(rf_context *ctx, const rf_op_class *op, size_t num_in, s
     node->module = ctx->module;
     node->bytes = bytes;
     node->clock = op ? ++ctx->node_clock : 0;
+    node->begin = ctx->keeper ? ctx->region_begin : node->clock;
     node->num_in = (uint32_t)num_in;
     node->num_out = (uint32_t)num_out;
     node->num_slots = (uint32_t)num_slots;

@@ -37,7 +37,9 @@ struct rf_node {
     const rf_op_class *op; /* NULL: a leaf */
     const void *module;    /* whose call recorded it */
     uint64_t clock;
-    size_t bytes; /* of this block */
+    uint64_t begin; /* no recompute reads this node's inputs once all from this clock on have run;
+                       of a leaf: the least of its users' (grad/leaf.c) */
+    size_t bytes;   /* of this block */
     uint32_t num_in, num_out, num_slots;
     uint32_t wanted; /* inputs that wanted a gradient */
     rf_op_reads reads;
@@ -55,6 +57,7 @@ struct rf_node {
     uint64_t visit, run;
     uint32_t waiting;
     uint8_t needed, captured;
+    rf_node *later; /* a leaf whose gradient is whole, waiting to be taken */
     rf_tensor *grads[RF_MAX_OUTPUTS];
 
     unsigned char attrs[RF_MAX_ATTRS];

@@ -164,6 +164,18 @@ static void payload_destroy(void *payload)
     rf_host_free(p->ctx, p, sizeof *p);
 }
 
+/* Of the parameters that the region may read: those of its range alone, as the rest may change
+ * while it waits (rf_optim_backward). */
+static uint64_t payload_params(const rf_module *m, const size_t *range)
+{
+    uint64_t h = 0;
+    if (!range)
+        return rf_module_param_stamp(m);
+    for (size_t i = range[0]; i < range[1]; i++)
+        h = h * 31 + rf_module_param_stamp(m->children[i]);
+    return h;
+}
+
 static rf_status payload_call(void *payload, rf_scope *s, const rf_values *in, rf_values *out)
 {
     const region_payload *p = payload;
@@ -176,7 +188,7 @@ static rf_status payload_call(void *payload, rf_scope *s, const rf_values *in, r
                        "%s: the train flag, hooks, checkpoints or parts of it changed between the "
                        "forward and the backward",
                        p->m->cls->name);
-    if (rf_module_param_stamp(p->m) != p->params)
+    if (payload_params(p->m, p->range) != p->params)
         return rf_fail(p->ctx, RF_E_MUTATED,
                        "%s: a parameter, or whether it wants a gradient, changed between the "
                        "forward and the backward",
@@ -195,7 +207,7 @@ rf_status rf_settings_region(rf_module *m, rf_scope *s, rf_settings *set, const 
     if (!p)
         return rf_context_error(m->ctx)->code;
     *p = (region_payload){
-        .ctx = m->ctx, .m = m, .set = set, .stamp = m->stamp, .params = rf_module_param_stamp(m)};
+        .ctx = m->ctx, .m = m, .set = set, .stamp = m->stamp, .params = payload_params(m, range)};
     if (range) {
         memcpy(p->children, range, sizeof p->children);
         p->range = p->children;

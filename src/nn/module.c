@@ -161,7 +161,7 @@ static uint64_t module_mix(uint64_t h, uint64_t value)
     return (h ^ value) * 0x9E3779B97F4A7C15u;
 }
 
-uint64_t rf_module_param_stamp(rf_module *m)
+uint64_t rf_module_param_stamp(const rf_module *m)
 {
     uint64_t h = 0;
     for (const rf_module *at = m; at; at = rf_module_next(at, m))

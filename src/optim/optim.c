@@ -23,19 +23,6 @@
 #include "base/pattern.h"
 #include "tensor/context_struct.h"
 
-struct rf_optim {
-    rf_context *ctx;
-    const rf_optim_rule *rule;
-    double lr;
-    uint64_t steps;
-    rf_optim_item *items;
-    size_t num, capacity;
-    rf_tensor *counts; /* i64 (num), "step" */
-    char *name;        /* room for the longest name of a state tensor */
-    size_t name_bytes;
-    _Alignas(max_align_t) unsigned char settings[RF_OPTIM_SETTINGS];
-};
-
 /* A walk over a module's parameters that makes the list. */
 typedef struct rf_optim_walk {
     rf_optim *opt;
@@ -225,29 +212,23 @@ static rf_tensor *optim_grad(const rf_optim_item *item)
     return item->lr_scale > 0 ? rf_grad(item->param) : NULL;
 }
 
-/* Gradients whose strides have gaps are replaced by copies without, kept until the scope ends. */
-static rf_status optim_prepare(rf_optim *opt, rf_scope *s)
+/* A gradient whose strides have gaps is replaced by a copy without, kept until the scope ends. */
+static rf_status optim_prepare(const rf_optim_item *item, rf_scope *s)
 {
-    for (size_t i = 0; i < opt->num; i++) {
-        rf_tensor *grad = optim_grad(&opt->items[i]);
-        if (!grad)
-            continue;
-        rf_view view = rf_optim_view(grad);
-        if (rf_view_contiguous(&view))
-            continue;
-        rf_tensor *copy = rf_contiguous(s, grad);
-        if (!copy)
-            return rf_scope_status(s);
-        rf_status status = rf_grad_set(opt->items[i].param, copy);
-        if (status)
-            return status;
-    }
-    return RF_OK;
+    rf_tensor *grad = optim_grad(item);
+    if (!grad)
+        return RF_OK;
+    rf_view view = rf_optim_view(grad);
+    if (rf_view_contiguous(&view))
+        return RF_OK;
+    rf_tensor *copy = rf_contiguous(s, grad);
+    return copy ? rf_grad_set(item->param, copy) : rf_scope_status(s);
 }
 
-static rf_status optim_move(rf_optim *opt, size_t index, int64_t *counts)
+static rf_status optim_move(rf_optim *opt, size_t index)
 {
     const rf_optim_item *item = &opt->items[index];
+    int64_t *counts = rf_tensor_data(opt->counts);
     rf_optim_move move = {.exec = {.threads = rf_context_threads(opt->ctx)},
                           .kernels = rf_context_kernels(opt->ctx),
                           .item = item,
@@ -267,19 +248,30 @@ static rf_status optim_move(rf_optim *opt, size_t index, int64_t *counts)
     return RF_OK;
 }
 
-rf_status rf_optim_step(rf_optim *opt)
+static rf_status optim_step(rf_optim *opt, size_t begin, size_t end)
 {
     rf_scope *s;
     rf_status status = rf_scope_open(&s, opt->ctx, NULL);
     if (status)
         return status;
     rf_scope_set_grad(s, 0);
-    status = optim_prepare(opt, s);
-    int64_t *counts = rf_tensor_data(opt->counts);
-    for (size_t i = 0; !status && i < opt->num; i++)
+    for (size_t i = begin; !status && i < end; i++)
+        status = optim_prepare(&opt->items[i], s);
+    for (size_t i = begin; !status && i < end; i++)
         if (optim_grad(&opt->items[i]))
-            status = optim_move(opt, i, counts);
+            status = optim_move(opt, i);
     rf_scope_close(s);
+    return status;
+}
+
+rf_status rf_optim_step_one(rf_optim *opt, size_t index)
+{
+    return optim_step(opt, index, index + 1);
+}
+
+rf_status rf_optim_step(rf_optim *opt)
+{
+    rf_status status = optim_step(opt, 0, opt->num);
     if (!status)
         opt->steps++;
     return status;

@@ -50,8 +50,24 @@ typedef struct rf_optim_common {
 
 enum { RF_OPTIM_SETTINGS = 64 }; /* bytes, at most */
 
+struct rf_optim {
+    rf_context *ctx;
+    const rf_optim_rule *rule;
+    double lr;
+    uint64_t steps;
+    rf_optim_item *items;
+    size_t num, capacity;
+    rf_tensor *counts; /* i64 (num), "step" */
+    char *name;        /* room for the longest name of a state tensor */
+    size_t name_bytes;
+    _Alignas(max_align_t) unsigned char settings[RF_OPTIM_SETTINGS];
+};
+
 rf_status rf_optim_create(rf_optim **out, rf_module *m, const rf_optim_rule *rule,
                           const rf_optim_common *common);
+
+/* The part of a step that is one parameter's: nothing, if it has no gradient. */
+rf_status rf_optim_step_one(rf_optim *opt, size_t index);
 
 /* A finite number that is not negative. */
 int rf_optim_figure_ok(double figure);

@@ -91,6 +91,8 @@ rf_status rf_region_run_call(rf_scope *s, const rf_region_call *call)
         return status;
     }
     uint64_t outer_region = ctx->region;
+    if (!ctx->keeper)
+        ctx->region_begin = ctx->node_clock + 1;
     rf_region_run run = {.base = {.hooks = s->hooks,
                                   .save = rf_frame_save,
                                   .begin = region_begin,

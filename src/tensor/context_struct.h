@@ -68,6 +68,7 @@ struct rf_context {
     uint64_t run_clock;    /* number of the latest backward  */
     uint64_t region_clock; /* number of the latest activation */
     uint64_t region;       /* the activation that runs now; 0: none */
+    uint64_t region_begin; /* the clock of the first node of the outermost activation */
     rf_keeper *keeper;
     rf_run *run;
     rf_backward_group *group;                 /* that is open; NULL: none */

@@ -1,0 +1,75 @@
+/* leaf.c: when the value of a leaf whose gradient is whole may change, while its backward still
+ * runs.
+ *
+ * Two may still read it: nodes that have saved it, and recomputes of regions that use it. All nodes
+ * with an edge to the leaf have run by then, and given their slots back; but a region's function
+ * runs again, from its first op on, as long as any node of the region is left. What is left is
+ * told by the clock: a region's nodes are those recorded while it ran. So a leaf waits until all
+ * nodes have run that were recorded since the outermost region around any of its users began. One
+ * whose bytes somebody else has saved (without an edge, under rf_detach; or for a result that this
+ * backward does not reach) waits for the end of the run.
+ */
+#include "grad/engine.h"
+
+void rf_leaf_used(rf_node *leaf, const rf_node *user)
+{
+    if (user->begin < leaf->begin)
+        leaf->begin = user->begin;
+}
+
+/* Whether others than handles refer to the bytes. */
+static int leaf_is_saved(const rf_tensor *t)
+{
+    return t->storage && t->storage->refs > t->storage->handles;
+}
+
+static void leaf_wait(rf_run *run, rf_node *leaf)
+{
+    leaf->later = run->later;
+    run->later = leaf;
+    if (leaf->begin > run->later_begin)
+        run->later_begin = leaf->begin;
+}
+
+/* Nothing but slots of others can be in the way any more: for those it waits until the end. */
+static rf_status leaf_take(rf_run *run, rf_node *leaf, int last)
+{
+    rf_tensor *t = leaf->handles[0];
+    if (!t || !leaf->grad)
+        return RF_OK;
+    if (!last && leaf_is_saved(t)) {
+        leaf->begin = 0;
+        leaf_wait(run, leaf);
+        return RF_OK;
+    }
+    return run->taker->take(run->taker, t);
+}
+
+rf_status rf_leaf_whole(rf_run *run, rf_node *leaf)
+{
+    if (!run->taker)
+        return RF_OK;
+    if (leaf->begin >= run->clock)
+        return leaf_take(run, leaf, 0);
+    leaf_wait(run, leaf);
+    return RF_OK;
+}
+
+rf_status rf_leaf_passed(rf_run *run, uint64_t clock)
+{
+    rf_status status = RF_OK;
+    if (clock && run->later_begin < clock)
+        return RF_OK;
+    rf_node *list = run->later;
+    run->later = NULL;
+    run->later_begin = 0;
+    while (list) {
+        rf_node *leaf = list;
+        list = leaf->later;
+        if (status || leaf->begin < clock)
+            leaf_wait(run, leaf);
+        else
+            status = leaf_take(run, leaf, !clock);
+    }
+    return status;
+}
