@@ -131,6 +131,11 @@ static int session_check_sizes(const session *s)
         report_note("bytes are used as tokens of a vocabulary of %llu; for text that is tokenised "
                     "already there is --tokens u16",
                     (unsigned long long)o->vocab);
+    if (o->step_in_backward && o->clip > 0) {
+        report_error("--step-in-backward: clipping needs all gradients before the first is applied",
+                     "refrain train", "give --clip 0 too");
+        return EXIT_USAGE;
+    }
     return checkpoints_fit(o->checkpoint, o->layers) ? EXIT_FINE : EXIT_USAGE;
 }
 

@@ -5,7 +5,13 @@
 #include <stdlib.h>
 
 enum { STEP_HELD_OUT_BATCHES = 16 };
-static const double step_max_norm = 1.0;
+
+/* One of the batches that make a step. */
+typedef struct step_part {
+    double share; /* of its loss in the step's */
+    int applies;  /* its backward moves the parameters */
+    double loss;  /* sum over the parts so far */
+} step_part;
 
 /* The model's mean loss of a batch, in scope; NULL on failure. */
 static rf_tensor *step_loss(session *s, rf_scope *scope, rf_tensor *ids, rf_tensor *targets)
@@ -15,9 +21,9 @@ static rf_tensor *step_loss(session *s, rf_scope *scope, rf_tensor *ids, rf_tens
     return rf_module_call(s->model, scope, &in, &out) ? NULL : loss;
 }
 
-/* Forward and backward of one batch whose loss counts `share` in the step's. */
-static rf_status step_batch_of(session *s, rf_scope *scope, rf_tensor *const *batch, double share,
-                               double *sum)
+/* Forward and backward. */
+static rf_status step_batch_of(session *s, rf_scope *scope, rf_tensor *const *batch,
+                               step_part *part)
 {
     double value;
     rf_status status;
@@ -29,13 +35,16 @@ static rf_status step_batch_of(session *s, rf_scope *scope, rf_tensor *const *ba
         return status;
     if (!isfinite(value))
         return rf_scope_fail(scope, RF_E_USER, "the loss is no longer a number");
-    *sum += share * value;
-    if (share < 1)
-        loss = rf_affine(scope, loss, share, 0);
-    return loss ? rf_backward(scope, loss) : rf_scope_status(scope);
+    part->loss += part->share * value;
+    if (part->share < 1)
+        loss = rf_affine(scope, loss, part->share, 0);
+    if (!loss)
+        return rf_scope_status(scope);
+    return part->applies ? rf_optim_backward(s->optim, scope, loss, NULL)
+                         : rf_backward(scope, loss);
 }
 
-static rf_status step_batch(session *s, double share, double *sum)
+static rf_status step_batch(session *s, step_part *part)
 {
     rf_scope *scope;
     rf_tensor *batch[2];
@@ -44,38 +53,46 @@ static rf_status step_batch(session *s, double share, double *sum)
         return status;
     status = rf_dataset_next(s->data, scope, &batch[0], &batch[1]);
     if (!status)
-        status = step_batch_of(s, scope, batch, share, sum);
+        status = step_batch_of(s, scope, batch, part);
     rf_scope_close(scope);
     return status;
+}
+
+/* What is left of a step once all gradients are there. */
+static rf_status step_apply(session *s)
+{
+    double norm;
+    rf_status status = RF_OK;
+    if (s->options->clip > 0)
+        status = rf_clip_grad_norm(s->model, s->options->clip, &norm);
+    return status ? status : rf_optim_step(s->optim);
 }
 
 rf_status step_take(session *s, figures *f)
 {
     const train_options *o = s->options;
-    double norm;
+    step_part part = {.share = 1.0 / (double)o->accumulate};
     rf_status status = RF_OK;
-    f->loss = 0;
     f->tokens = o->batch * o->context * o->accumulate;
-    for (uint64_t i = 0; i < o->accumulate && !status; i++)
-        status = step_batch(s, 1.0 / (double)o->accumulate, &f->loss);
-    if (!status)
-        status = rf_clip_grad_norm(s->model, step_max_norm, &norm);
-    if (!status) {
-        rf_optim_set_lr(s->optim, session_lr(s, f->step - 1));
-        status = rf_optim_step(s->optim);
+    rf_optim_set_lr(s->optim, session_lr(s, f->step - 1));
+    for (uint64_t i = 0; i < o->accumulate && !status; i++) {
+        part.applies = o->step_in_backward && i + 1 == o->accumulate;
+        status = step_batch(s, &part);
     }
+    f->loss = part.loss;
+    if (!status && !o->step_in_backward)
+        status = step_apply(s);
     rf_optim_zero_grad(s->optim);
     return status;
 }
 
 /* A batch of the tokens 0, 1, 2, ... */
-static rf_status step_rehearse_batch(session *s, const int32_t *ids, double share)
+static rf_status step_rehearse_batch(session *s, const int32_t *ids, step_part *part)
 {
     const train_options *o = s->options;
     int64_t dims[2] = {(int64_t)o->batch, (int64_t)o->context};
     rf_scope *scope;
     rf_tensor *batch[2];
-    double sum = 0;
     rf_status status = rf_scope_open(&scope, s->ctx, NULL);
     if (status)
         return status;
@@ -83,7 +100,7 @@ static rf_status step_rehearse_batch(session *s, const int32_t *ids, double shar
     batch[1] = rf_tensor_copy_in(scope, RF_I32, 2, dims, ids);
     status = rf_scope_status(scope);
     if (!status)
-        status = step_batch_of(s, scope, batch, share, &sum);
+        status = step_batch_of(s, scope, batch, part);
     rf_scope_close(scope);
     return status;
 }
@@ -93,11 +110,12 @@ rf_status step_rehearse(session *s)
     const train_options *o = s->options;
     size_t num = (size_t)(o->batch * o->context);
     int32_t *ids = calloc(num, sizeof *ids);
+    step_part part = {.share = 1.0 / (double)o->accumulate};
     rf_status status = ids ? RF_OK : RF_E_MEMORY;
     for (size_t i = 0; i < num && ids; i++)
         ids[i] = (int32_t)(i % o->vocab);
     for (uint64_t i = 0; i < o->accumulate && !status; i++)
-        status = step_rehearse_batch(s, ids, 1.0 / (double)o->accumulate);
+        status = step_rehearse_batch(s, ids, &part);
     rf_optim_zero_grad(s->optim);
     free(ids);
     return status;

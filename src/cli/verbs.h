@@ -19,10 +19,11 @@ typedef struct train_options {
     double dropout;
     const char *init;
     uint64_t batch, accumulate, steps;
-    double lr;
+    double lr, clip;
     option_list freeze;
     uint64_t seed, threads, eval_every;
     option_choice_n checkpoint;
+    uint64_t step_in_backward;
     uint64_t memory;
     uint64_t explain;
     const char *log, *report, *save;

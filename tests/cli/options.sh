@@ -65,13 +65,15 @@ fails "--freeze ''" 2 "not empty" "$REFRAIN" train --data text --freeze ""
 fails "--report ''" 2 "not empty" "$REFRAIN" train --data text --report ""
 fails "--save ''" 2 "not empty" "$REFRAIN" train --data text --save ""
 fails "width that heads do not divide" 2 "no multiple" "$REFRAIN" train --data text --width 10 --heads 3
+fails "--step-in-backward while gradients are clipped" 2 "clipping needs all gradients" \
+    "$REFRAIN" train --data text --step-in-backward
 fails "more segments than layers" 2 "has 2 layers" "$REFRAIN" train --data text --layers 2 --checkpoint sequential:3
 
 # Each option once, in one of its forms.
 check "every option" "$REFRAIN" train --data text text --tokens u8 --layers 2 --width=16 --heads 2 \
-    --context 16 --vocab 256 --dropout 0.1 --batch 2 --accumulate 2 --steps 3 --lr 1e-2 \
+    --context 16 --vocab 256 --dropout 0.1 --batch 2 --accumulate 2 --steps 3 --lr 1e-2 --clip 0 \
     --freeze 'h.0.*' --freeze wpe.weight --seed 7 --threads 1 --eval-every 2 --checkpoint every:2 \
-    --memory 64MiB --explain --report report.html --log log.jsonl --save out.d --save-every 2
+    --step-in-backward --memory 64MiB --explain --report report.html --log log.jsonl --save out.d --save-every 2
 check "every size" sh -c 'for size in 100000000 95MiB 1GiB 100000kB 100MB 97656KiB "1 GiB"; do
     "$REFRAIN" train --data text --layers 1 --width 8 --heads 1 --context 8 --batch 1 --steps 1 \
         --memory "$size" || exit 1

@@ -45,6 +45,30 @@ train $big --log block.big --checkpoint block
 [ "$(value plain.big 2 recompute_ms)" = 0.000 ] && [ "$(value block.big 2 recompute_ms)" != 0.000 ] &&
     ok "recompute is timed" || not_ok "recompute is timed" plain.big block.big
 
+# The step inside the backward: the saved model is the same, byte for byte, and so is a run that
+# goes on with it.
+for form in none block sequential:2; do
+    common="--steps 6 --dropout 0.1 --clip 0 --checkpoint $form"
+    for accumulate in 1 2; do
+        rm -rf apart.d together.d
+        train $common --accumulate $accumulate --save apart.d || not_ok "a run" err
+        train $common --accumulate $accumulate --save together.d --step-in-backward || not_ok "a run" err
+        check "--step-in-backward, --checkpoint $form, accumulating $accumulate: the model" \
+            cmp apart.d/model.safetensors together.d/model.safetensors
+    done
+done
+"$REFRAIN" train --resume apart.d --steps 9 >out 2>err || not_ok "a resumed run" err
+"$REFRAIN" train --resume together.d --steps 9 >out 2>err || not_ok "a resumed run" err
+check "--step-in-backward: the model after --resume" cmp apart.d/model.safetensors together.d/model.safetensors
+wide="--layers 4 --width 64 --context 4 --batch 1 --steps 3 --clip 0"
+train $wide --log apart.big
+train $wide --log together.big --step-in-backward
+[ "$(value together.big 2 peak_bytes)" -lt "$(value apart.big 2 peak_bytes)" ] &&
+    ok "--step-in-backward holds less" || not_ok "--step-in-backward holds less" apart.big together.big
+train --steps 3 --log clipped.jsonl --lr 0.1
+train --steps 3 --log unclipped.jsonl --lr 0.1 --clip 0
+[ "$(hash_of clipped.jsonl)" != "$(hash_of unclipped.jsonl)" ] && ok "--clip" || not_ok "--clip" clipped.jsonl
+
 # The log: each line is one JSON object with its fields, the last one has the hash.
 cat >json.pl <<'PERL'
 my $json = qr/(?(DEFINE)
