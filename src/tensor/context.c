@@ -70,13 +70,20 @@ void rf_host_free_text(rf_context *ctx, char *text)
         rf_host_free(ctx, text, strlen(text) + 1);
 }
 
+/* Bytes that a list begins with, about: a region around a few ops has three lists of large items.
+ */
+enum { GROW_FIRST = 256 };
+
 rf_status rf_host_grow(rf_context *ctx, void *items, size_t num, size_t *capacity,
                        size_t item_bytes)
 {
     void **array = items;
     if (num < *capacity)
         return RF_OK;
-    size_t wanted = *capacity ? *capacity * 2 : 8, bytes;
+    size_t first = item_bytes < GROW_FIRST / 8 ? 8
+                   : item_bytes < GROW_FIRST   ? GROW_FIRST / item_bytes
+                                               : 1;
+    size_t wanted = *capacity ? *capacity * 2 : first, bytes;
     if (!rf_mul_size(wanted, item_bytes, &bytes))
         return rf_fail(ctx, RF_E_MEMORY, "a list grew too long");
     void *grown = rf_host_alloc(ctx, bytes);

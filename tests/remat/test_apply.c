@@ -332,7 +332,7 @@ static const rf_module_class stack_class = {
 static rf_module *stack_new(rf_context *ctx, int *by_hand)
 {
     rf_module *m, *block, *layer;
-    char name[8];
+    char name[16];
     assert_ok(ctx, rf_module_create(&m, ctx, &stack_class, by_hand));
     for (int i = 0; i < BLOCKS; i++) {
         assert_ok(ctx, rf_module_create(&block, ctx, &block_class, NULL));

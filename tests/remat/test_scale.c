@@ -1,0 +1,302 @@
+/* test_scale.c: many regions, many modules, deep nesting; on a small stack, and what a region
+ * keeps. */
+#include "support/modules.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include "tensor/context_struct.h"
+
+enum { COLUMNS = 4, REGION_BYTES = 896 };
+
+/* y = w child(sin(x)), or w sin(x) where there is no child. */
+static rf_status link_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
+{
+    rf_tensor *x = rf_sin(s, in->v[0]);
+    if (rf_module_num_children(m))
+        x = rf_module_call1(rf_module_child(m, 0), s, x);
+    out->v[0] = rf_mul(s, x, rf_module_param(m, "w"));
+    return rf_scope_status(s);
+}
+
+static const rf_module_class link_class = {
+    .size = sizeof(rf_module_class), .name = "Link", .forward = link_forward};
+
+static rf_module *link_new(rf_context *ctx, double salt)
+{
+    rf_module *m;
+    if (rf_module_create(&m, ctx, &link_class, NULL) || part_param(m, "w", COLUMNS, salt))
+        abort();
+    return m;
+}
+
+/* Small under sanitizers and emulation. */
+static int scaled(int full, int fast)
+{
+    return getenv("RF_TEST_FAST") ? fast : full;
+}
+
+/* ---- many calls of one module ---- */
+
+typedef struct grads {
+    float x[COLUMNS], w[COLUMNS], y[COLUMNS];
+} grads;
+
+static void chain_run(world *w, rf_module *m, int num, grads *g)
+{
+    rf_scope *s;
+    float host[COLUMNS] = {0.3f, -0.2f, 0.9f, 1.4f};
+    assert_ok(w->ctx, rf_scope_open(&s, w->ctx, NULL));
+    rf_tensor *x = rf_tensor_copy_in(s, RF_F32, 1, (int64_t[]){COLUMNS}, host), *y = x;
+    assert_ok(w->ctx, rf_tensor_set_requires_grad(x, 1));
+    for (int i = 0; i < num; i++)
+        y = rf_module_call1(m, s, y);
+    assert_ok(w->ctx, rf_scope_status(s));
+    assert_ok(w->ctx, rf_tensor_copy_out(y, g->y, sizeof g->y));
+    assert_ok(w->ctx, rf_backward(s, rf_sum(s, y)));
+    assert_ok(w->ctx, rf_tensor_copy_out(rf_grad(x), g->x, sizeof g->x));
+    assert_ok(w->ctx, rf_tensor_copy_out(rf_grad(rf_module_param(m, "w")), g->w, sizeof g->w));
+    rf_grad_clear(rf_module_param(m, "w"));
+    rf_scope_close(s);
+}
+
+static void test_2000_regions_of_one_module(void **state)
+{
+    world *w = *state;
+    grads plain, region;
+    rf_module *m = link_new(w->ctx, 0.9);
+    chain_run(w, m, 2000, &plain);
+    assert_ok(w->ctx, rf_checkpoint(m, NULL));
+    chain_run(w, m, 2000, &region);
+    assert_memory_equal(&plain, &region, sizeof plain);
+    uint64_t before = world_used(w, RF_MEM_OTHER);
+    chain_run(w, m, 2000, &region);
+    assert_memory_equal(&plain, &region, sizeof plain);
+    assert_int_equal(world_used(w, RF_MEM_OTHER), before);
+    rf_module_destroy(m);
+}
+
+/* ---- many modules ---- */
+
+enum { TREE = 10000, FAN = 100 };
+
+static rf_status tree_count(void *payload, const char *path, rf_module *m)
+{
+    size_t *n = payload;
+    n[0]++;
+    n[1] += (size_t)rf_checkpoint_applied(m);
+    (void)path;
+    return RF_OK;
+}
+
+static int tree_all(void *payload, const char *path, rf_module *m)
+{
+    (void)payload;
+    (void)path;
+    (void)m;
+    return 1;
+}
+
+static rf_status tree_apply(void *payload, const char *path, rf_module *m)
+{
+    (void)payload;
+    return *path ? rf_checkpoint(m, NULL) : RF_OK;
+}
+
+static rf_status tree_clear(void *payload, const char *path, rf_module *m)
+{
+    (void)payload;
+    return *path ? rf_checkpoint_clear(m) : RF_OK;
+}
+
+/* `fan` children of the root, and as many of each as make TREE modules in all. */
+static rf_module *tree_new(rf_context *ctx, int fan)
+{
+    char name[16];
+    rf_module *root = part_new(ctx, NULL);
+    for (int i = 0; i < fan; i++) {
+        snprintf(name, sizeof name, "%d", i);
+        rf_module *child = part_add(root, name);
+        assert_non_null(child);
+        for (int k = 1; k < TREE / fan; k++) {
+            snprintf(name, sizeof name, "%d", k);
+            assert_non_null(part_add(child, name));
+        }
+    }
+    return root;
+}
+
+static void test_10000_modules_in_a_tree(void **state)
+{
+    world *w = *state;
+    static const int fans[] = {FAN, TREE};
+    for (size_t i = 0; i < sizeof fans / sizeof fans[0]; i++) {
+        rf_module *root = tree_new(w->ctx, fans[i]);
+        size_t counts[2] = {0, 0}, applied;
+        assert_ok(w->ctx, rf_module_each(root, tree_apply, NULL));
+        assert_ok(w->ctx, rf_module_each(root, tree_count, counts));
+        assert_int_equal(counts[0], TREE + 1);
+        assert_int_equal(counts[1], TREE);
+        assert_ok(w->ctx, rf_module_each(root, tree_clear, NULL));
+        assert_ok(w->ctx,
+                  rf_checkpoint_where(root, (rf_module_predicate){tree_all, NULL}, NULL, &applied));
+        assert_int_equal(applied, TREE);
+        rf_module_destroy(root);
+    }
+}
+
+/* ---- deep nesting ---- */
+
+enum { STACK = 2 << 20 };
+
+typedef struct deep {
+    int depth;
+    int regions;
+    grads g;
+    rf_status status;
+} deep;
+
+/* A module in a module in a module ...: each multiplies by its own w on the way out. */
+static rf_status deep_make(rf_module **out, rf_context *ctx, const deep *d)
+{
+    rf_module *m = NULL;
+    for (int i = 0; i < d->depth; i++) {
+        rf_module *outer = link_new(ctx, 0.8 + 0.001 * i);
+        rf_status status = m ? rf_module_add_child(outer, "in", m) : RF_OK;
+        m = outer;
+        if (status)
+            return status;
+    }
+    *out = m;
+    return d->regions ? rf_module_each(m, tree_apply, NULL) : RF_OK;
+}
+
+static rf_status deep_step(deep *d, rf_module *m, rf_scope *s)
+{
+    float host[COLUMNS] = {0.3f, -0.2f, 0.9f, 1.4f};
+    rf_tensor *x = rf_tensor_copy_in(s, RF_F32, 1, (int64_t[]){COLUMNS}, host);
+    rf_status status = rf_tensor_set_requires_grad(x, 1);
+    rf_tensor *y = rf_module_call1(m, s, x);
+    if (!status)
+        status = rf_scope_status(s);
+    if (!status)
+        status = rf_tensor_copy_out(y, d->g.y, sizeof d->g.y);
+    if (!status)
+        status = rf_backward(s, rf_sum(s, y));
+    if (!status)
+        status = rf_tensor_copy_out(rf_grad(x), d->g.x, sizeof d->g.x);
+    for (; m && rf_module_num_children(m); m = rf_module_child(m, 0)) /* the innermost */
+        ;
+    if (!status)
+        status = rf_tensor_copy_out(rf_grad(rf_module_param(m, "w")), d->g.w, sizeof d->g.w);
+    return status;
+}
+
+static void *deep_run(void *payload)
+{
+    deep *d = payload;
+    rf_context *ctx;
+    rf_scope *s;
+    rf_module *m = NULL;
+    rf_context_options opts = RF_CONTEXT_OPTIONS_INIT;
+    opts.threads = 1;
+    d->status = rf_context_create(&ctx, &opts);
+    if (d->status)
+        return NULL;
+    d->status = rf_scope_open(&s, ctx, NULL);
+    if (!d->status)
+        d->status = deep_make(&m, ctx, d);
+    if (!d->status && d->regions)
+        d->status = rf_checkpoint(m, NULL);
+    if (!d->status)
+        d->status = deep_step(d, m, s);
+    if (d->status)
+        fprintf(stderr, "# %s\n", rf_context_error(ctx)->message);
+    rf_module_destroy(m);
+    rf_scope_close(s);
+    rf_context_destroy(ctx);
+    return NULL;
+}
+
+static void deep_on_small_stack(deep *d)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    assert_int_equal(pthread_attr_init(&attr), 0);
+    assert_int_equal(pthread_attr_setstacksize(&attr, STACK), 0);
+    assert_int_equal(pthread_create(&thread, &attr, deep_run, d), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    pthread_attr_destroy(&attr);
+    assert_int_equal(d->status, RF_OK);
+}
+
+static void test_nested_500_deep_on_a_small_stack(void **state)
+{
+    deep plain = {.depth = 500}, region = {.depth = 500, .regions = 1};
+    (void)state;
+    deep_on_small_stack(&plain);
+    deep_on_small_stack(&region);
+    assert_memory_equal(&plain.g, &region.g, sizeof plain.g);
+}
+
+/* ---- what a region keeps ---- */
+
+static rf_status region_sigmoid(void *payload, rf_scope *s, const rf_values *in, rf_values *out)
+{
+    (void)payload;
+    out->v[0] = rf_sigmoid(s, in->v[0]);
+    return rf_scope_status(s);
+}
+
+/* Bytes of bookkeeping. The ledger sees them by chunks (but for a debug build, which has none). */
+static uint64_t bookkeeping(world *w)
+{
+    return world_used(w, RF_MEM_OTHER) - w->ctx->slab.left;
+}
+
+/* What one more call leaves behind after num of them: the least of some, as where a chunk is full
+ * its end is lost. */
+static uint64_t kept_after(int num, int regions)
+{
+    world w;
+    float host[COLUMNS] = {0};
+    rf_function fn = {region_sigmoid, NULL, NULL};
+    uint64_t least = UINT64_MAX;
+    assert_int_equal(rf_context_create(&w.ctx, NULL), RF_OK);
+    assert_ok(w.ctx, rf_scope_open(&w.s, w.ctx, NULL));
+    rf_tensor *x = rf_tensor_copy_in(w.s, RF_F32, 1, (int64_t[]){COLUMNS}, host);
+    assert_ok(w.ctx, rf_tensor_set_requires_grad(x, 1));
+    for (int i = 0; i < num; i++) {
+        uint64_t before = bookkeeping(&w);
+        x = regions ? world_region(&w, fn, x, NULL) : world_plain(&w, fn, x);
+        uint64_t kept = bookkeeping(&w) - before;
+        if (i >= num - 8 && kept < least)
+            least = kept;
+    }
+    assert_ok(w.ctx, rf_scope_status(w.s));
+    rf_scope_close(w.s);
+    rf_context_destroy(w.ctx);
+    return least;
+}
+
+/* A region around one op whose result is its only slot: a frame, and room for its inputs and
+ * records. */
+static void test_bytes_that_a_region_keeps(void **state)
+{
+    (void)state;
+    for (int num = 10; num <= scaled(10000, 100); num *= 10)
+        assert_int_equal(kept_after(num, 1) - kept_after(num, 0), REGION_BYTES);
+}
+
+#define ROW(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ROW(test_2000_regions_of_one_module),
+        ROW(test_10000_modules_in_a_tree),
+        cmocka_unit_test(test_nested_500_deep_on_a_small_stack),
+        cmocka_unit_test(test_bytes_that_a_region_keeps),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
