@@ -86,6 +86,7 @@ static rf_status act_add_hook(deed *d, rf_module *const *modules, size_t num)
     return status;
 }
 
+/* AT-70 */
 static void test_r1_state(void **state)
 {
     world *w = *state;
@@ -106,6 +107,7 @@ static void test_r1_state(void **state)
     assert_int_equal(d.ended, 1);
 }
 
+/* AT-71 */
 static void test_r2_registry(void **state)
 {
     world *w = *state;
@@ -129,6 +131,7 @@ static void test_r2_registry(void **state)
     assert_int_equal(e.ended, 1);
 }
 
+/* AT-72 */
 static void test_r3_once_only(void **state)
 {
     world *w = *state;
@@ -145,6 +148,7 @@ static void test_r3_once_only(void **state)
     rf_module_destroy(m);
 }
 
+/* AT-73 */
 static void test_r4_told_apart_by_address(void **state)
 {
     world *w = *state;
@@ -199,6 +203,7 @@ static rf_status act_destroy_self(deed *d, rf_module *const *modules, size_t num
     return RF_OK;
 }
 
+/* AT-74 */
 static void test_r5_names_are_kept(void **state)
 {
     static const struct {
@@ -261,6 +266,7 @@ static rf_status act_replace_param(deed *d, rf_module *const *modules, size_t nu
     return status;
 }
 
+/* AT-75, X15 */
 static void test_r6_objects_may_change_unless_strict(void **state)
 {
     world *w = *state;
@@ -279,6 +285,7 @@ static void test_r6_objects_may_change_unless_strict(void **state)
 
 /* ---- R7 to R9: groups ---- */
 
+/* AT-76 */
 static void test_r7_many_modules_one_state(void **state)
 {
     world *w = *state;
@@ -307,6 +314,7 @@ static void test_r7_many_modules_one_state(void **state)
     assert_int_equal(e.ended, 1);
 }
 
+/* AT-76 */
 static void test_r7_trees_inside_each_other(void **state)
 {
     world *w = *state;
@@ -320,6 +328,73 @@ static void test_r7_trees_inside_each_other(void **state)
         assert_int_equal(rf_api_apply(&one, list, 2, &d, NULL), RF_E_IO);
         assert_string_equal(part_names(m, after, sizeof after), before);
     }
+    rf_module_destroy(m);
+}
+
+static rf_status act_leave(deed *d, rf_module *const *modules, size_t num)
+{
+    rf_status status = rf_api_remove(d->api, modules[num - 1]);
+    d->hook_calls = (int)status;
+    return d->fails ? status : RF_OK;
+}
+
+static rf_status act_destroy_last(deed *d, rf_module *const *modules, size_t num)
+{
+    (void)d;
+    rf_module_destroy(modules[num - 1]);
+    return RF_OK;
+}
+
+/* AT-76 (R8): an API cannot make fewer of the modules that it was given: taking itself off one of
+ * them, or ending one, is refused; after a failure none of them is marked, after a success all. */
+static void test_r8_as_many_modules_as_were_given(void **state)
+{
+    world *w = *state;
+    rf_module *m = tree(w), *list[3] = {m, rf_module_find(m, "a"), rf_module_find(m, "b")};
+    for (int i = 0; i < 3; i++) {
+        deed d = {.api = &one, .act = i < 2 ? act_leave : act_destroy_last};
+        d.fails = i == 0 ? RF_E_STATE : RF_OK;
+        rf_status wanted = i == 0 ? RF_E_STATE : i == 1 ? RF_OK : RF_E_NAMES;
+        assert_int_equal(rf_api_apply(&one, list, 3, &d, NULL), wanted);
+        assert_int_equal(d.hook_calls, i < 2 ? RF_E_STATE : 0);
+        for (size_t k = 0; k < 3; k++) {
+            assert_ptr_equal(rf_api_state(&one, list[k]), wanted ? NULL : &d);
+            assert_int_equal(rf_module_num_apis(list[k]), wanted ? 0 : 1);
+        }
+        assert_ptr_equal(rf_module_find(m, "b"), list[2]);
+        if (!wanted)
+            assert_ok(w->ctx, rf_api_remove(&one, list[2]));
+        assert_int_equal(d.ended, 1);
+    }
+    rf_module_destroy(m);
+}
+
+static rf_status collect_modules(void *payload, const char *path, rf_module *m)
+{
+    rf_module ***at = payload;
+    (void)path;
+    *(*at)++ = m;
+    return RF_OK;
+}
+
+/* AT-76 (R9): an API returns a status and no module, so what it was applied to is the same module
+ * afterwards, of the same class, and so is all below it. */
+static void test_r9_a_module_stays_itself(void **state)
+{
+    world *w = *state;
+    rf_module *m = tree(w), *before[8], *after[8], **at = before;
+    assert_ok(w->ctx, rf_module_each(m, collect_modules, &at));
+    size_t num = (size_t)(at - before);
+    deed d = {.act = act_add_hook};
+    assert_ok(w->ctx, apply(&one, m, &d));
+    assert_ok(w->ctx, rf_checkpoint(rf_module_find(m, "a"), NULL));
+    at = after;
+    assert_ok(w->ctx, rf_module_each(m, collect_modules, &at));
+    assert_int_equal(at - after, num);
+    assert_memory_equal(before, after, num * sizeof *before);
+    for (size_t i = 0; i < num; i++)
+        assert_ptr_equal(rf_module_class_of(after[i]), &part_class);
+    assert_ptr_equal(rf_module_find(m, "a.inner"), before[2]);
     rf_module_destroy(m);
 }
 
@@ -337,6 +412,7 @@ static void test_descriptors_are_checked(void **state)
     rf_module_destroy(m);
 }
 
+/* X15 */
 static void test_conflicts_in_both_orders(void **state)
 {
     world *w = *state;
@@ -378,6 +454,7 @@ static rf_status act_everything(deed *d, rf_module *const *modules, size_t num)
     return status ? status : act_destroy_child(d, modules, num);
 }
 
+/* AT-77, X15 */
 static void test_r10_a_failed_apply_leaves_no_trace(void **state)
 {
     world *w = *state;
@@ -417,7 +494,7 @@ static void test_r10_a_failed_apply_leaves_no_trace(void **state)
     }
 }
 
-/* A graph from before a failed apply is as good as it was. */
+/* AT-77, X15: A graph from before a failed apply is as good as it was. */
 static void test_r10_graphs_stay_valid(void **state)
 {
     world *w = *state;
@@ -447,6 +524,7 @@ static rf_status act_remove_other(deed *d, rf_module *const *modules, size_t num
     return rf_api_remove(d->other, modules[0]);
 }
 
+/* X15 */
 static void test_from_inside_an_apply(void **state)
 {
     world *w = *state;
@@ -485,6 +563,7 @@ static void gradients(world *w, rf_module *m, float *out)
     }
 }
 
+/* AT-78 */
 static void test_r11_hooks_change_nothing(void **state)
 {
     world *w = *state;
@@ -506,6 +585,7 @@ static void test_r11_hooks_change_nothing(void **state)
 
 /* ---- every allocation may fail ---- */
 
+/* AT-77, X18 */
 static void test_every_allocation_may_fail(void **state)
 {
     rf_status status = RF_E_MEMORY;
@@ -554,6 +634,8 @@ int main(void)
         ROW(test_r6_objects_may_change_unless_strict),
         ROW(test_r7_many_modules_one_state),
         ROW(test_r7_trees_inside_each_other),
+        ROW(test_r8_as_many_modules_as_were_given),
+        ROW(test_r9_a_module_stays_itself),
         ROW(test_descriptors_are_checked),
         ROW(test_conflicts_in_both_orders),
         ROW(test_r10_a_failed_apply_leaves_no_trace),

@@ -196,24 +196,27 @@ static void fail_once(world *w, doing d, const rf_api *api, rf_status expected)
     assert_int_equal(d.destroyed, 1);
 }
 
+/* AT-77, X15 */
 static void test_an_apply_that_fails(void **state)
 {
     for (int what = 0; what < DEEDS; what++)
         fail_once(*state, (doing){.what = (deed)what, .says = RF_E_USER}, &doing_api, RF_E_USER);
 }
 
+/* AT-74, X15 */
 static void test_names_that_changed(void **state)
 {
     for (int what = 0; what <= LAST_NAME_CHANGE; what++)
         fail_once(*state, (doing){.what = (deed)what}, &doing_api, RF_E_NAMES);
 }
 
+/* AT-75, X15 */
 static void test_strict(void **state)
 {
     fail_once(*state, (doing){.what = REPLACE_PARAM}, &strict_api, RF_E_CONFLICT);
 }
 
-/* What is not about names stays done when apply succeeds. */
+/* AT-75: What is not about names stays done when apply succeeds. */
 static void test_an_apply_that_succeeds(void **state)
 {
     world *w = *state;
