@@ -103,9 +103,9 @@ typedef struct rf_checkpoint_options {
     int no_early_stop; /* recompute the whole function at once, needed or not               */
     const char *label; /* copied; appears in errors and reports                             */
     /* Selective: who chooses what is kept (taken over like hooks), or, shorter, a text such as
-     * "keep=matmul,linear;host=gelu;file=attn.*": after a fate the names of ops, or of parts of the
-     * module (with all that is in them), or @ and a label; * and ? match as in
-     * rf_pattern_matches, and the first that fits decides. A name that nothing has is
+     * "keep=matmul,linear;host=gelu;file=attn.*": after a fate (spill is file too) the names of
+     * ops, or of parts of the module (with all that is in them), or @ and a label; * and ? match
+     * as in rf_pattern_matches, and the first that fits decides. A name that nothing has is
      * RF_E_ARGUMENT. Only one of the two. */
     rf_policy policy;
     const char *fates;

@@ -114,10 +114,10 @@ static rf_status fates_check(rf_context *ctx, const char *pattern, const rf_fate
 
 static int fates_fate(const char *word, size_t len, rf_fate *out)
 {
-    static const char *const names[] = {"recompute", "keep", "host", "file"};
+    static const char *const names[] = {"recompute", "keep", "host", "file", "spill"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strlen(names[i]) == len && !memcmp(names[i], word, len)) {
-            *out = (rf_fate)i;
+            *out = i > RF_FATE_FILE ? RF_FATE_FILE : (rf_fate)i; /* spill is file */
             return 1;
         }
     return 0;

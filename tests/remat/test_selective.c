@@ -231,8 +231,8 @@ static void test_at44_backward_twice(void **state)
 static void test_at45_lifetime(void **state)
 {
     world *w = *state;
-    static const char *const fates[] = {"keep=*", "host=*", "file=*"};
-    for (size_t i = 0; i < 3; i++)
+    static const char *const fates[] = {"keep=*", "host=*", "file=*", "spill=*"};
+    for (size_t i = 0; i < 4; i++)
         for (int run = 0; run < 2; run++) {
             rf_checkpoint_options opts = RF_CHECKPOINT_OPTIONS_INIT;
             rf_tensor *v[2] = {world_leaf(w, 32, 32, 0.1), world_leaf(w, 32, 32, 0.2)}, *f;
