@@ -26,6 +26,12 @@ fails "info of nothing" 1 "none" "$REFRAIN" info none
 fails "info of what is no model" 1 "text" "$REFRAIN" info text
 "$REFRAIN" info --help >/dev/full 2>err
 [ $? -eq 1 ] && ok "output to a full disk" || not_ok "output to a full disk" err
+# A vocabulary so wide that no address space has room for it. A sanitizer may warn before.
+head -c 400 text >even.u16
+"$REFRAIN" train --data even.u16 --tokens u16 --context 1 --layers 1 --heads 1 --width 1048576 \
+    --vocab 2147483647 >out 2>err
+[ $? -eq 1 ] && grep -q '^refrain: .*; hold less: ' err && ! grep -q -e '--memory' err &&
+    ok "no memory, and no limit to raise" || not_ok "no memory, and no limit to raise" err
 fails "a loss that is no number" 1 "lr" "$REFRAIN" train --data text $tiny --steps 60 --lr 1000
 fails "--freeze that matches nothing" 2 "matches no parameter" "$REFRAIN" train --data text $tiny --freeze 'x*'
 fails "--freeze of everything" 2 "every parameter is frozen" "$REFRAIN" train --data text $tiny --freeze '*'
