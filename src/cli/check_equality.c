@@ -28,11 +28,11 @@ typedef struct equality_form {
 } equality_form;
 
 static const equality_form equality_forms[] = {
-    {"block", {TRAIN_CHECKPOINT_BLOCK, 0}, 0},
-    {"every:2", {TRAIN_CHECKPOINT_EVERY, 2}, 0},
-    {"sequential:2", {TRAIN_CHECKPOINT_SEQUENTIAL, 2}, 0},
-    {"sequential:4", {TRAIN_CHECKPOINT_SEQUENTIAL, 4}, 0},
-    {"nested", {TRAIN_CHECKPOINT_BLOCK, 0}, 1},
+    {"block", {TRAIN_CHECKPOINT_BLOCK, 0, NULL}, 0},
+    {"every:2", {TRAIN_CHECKPOINT_EVERY, 2, NULL}, 0},
+    {"sequential:2", {TRAIN_CHECKPOINT_SEQUENTIAL, 2, NULL}, 0},
+    {"sequential:4", {TRAIN_CHECKPOINT_SEQUENTIAL, 4, NULL}, 0},
+    {"nested", {TRAIN_CHECKPOINT_BLOCK, 0, NULL}, 1},
 };
 
 static rf_status equality_add(void *payload, const char *path, rf_tensor *t)

@@ -17,6 +17,16 @@ static void help_default(const option_table *table, const option_row *row)
         printf(" [%s]", text);
 }
 
+/* The lines of a text; those after the first begin in the column too. */
+static void help_lines(const char *text)
+{
+    for (; *text; text++) {
+        putchar(*text);
+        if (*text == '\n')
+            printf("%*s", HELP_COLUMN, "");
+    }
+}
+
 static void help_row(const option_table *table, const option_row *row)
 {
     if (!row->name) {
@@ -30,7 +40,8 @@ static void help_row(const option_table *table, const option_row *row)
         printf("\n");
         len = 0;
     }
-    printf("%*s%s", HELP_COLUMN - len, "", row->help);
+    printf("%*s", HELP_COLUMN - len, "");
+    help_lines(row->help);
     help_default(table, row);
     printf("\n");
 }

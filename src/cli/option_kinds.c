@@ -86,19 +86,55 @@ static int kind_show_choice(const option_row *row, const void *field, char *buff
     return snprintf(buffer, bytes, "%s", row->choices[*(const uint64_t *)field]);
 }
 
-/* "block" for the word "block", "every:2" for the word "every:". */
+/* A word of an OPTION_PATTERN, and what may stand behind it. */
+typedef struct kind_word {
+    const char *text;
+    size_t len;
+    int takes_n, takes_more;
+} kind_word;
+
+static kind_word kind_word_at(const option_row *row, uint64_t i)
+{
+    const char *text = row->choices[i];
+    size_t len = strlen(text);
+    int takes_more = text[len - 1] == '+';
+    len -= (size_t)takes_more;
+    int takes_n = text[len - 1] == ':';
+    return (kind_word){text, len - (size_t)takes_n, takes_n, takes_more};
+}
+
+/* ":N" at the beginning of text; what follows, or NULL if it is none. */
+static const char *kind_take_n(const option_row *row, const char *text, uint64_t *n)
+{
+    char digits[32];
+    if (*text != ':')
+        return NULL;
+    size_t len = strcspn(text + 1, ":");
+    if (len >= sizeof digits)
+        return NULL;
+    memcpy(digits, text + 1, len);
+    digits[len] = '\0';
+    return numbers_count(digits, n) && *n && (double)*n <= row->high ? text + 1 + len : NULL;
+}
+
+/* "block" for the word "block", "every:2" for "every:", "every:2:keep=attn" for "every:+". */
 static int kind_set_pattern(const option_row *row, const char *text, void *field)
 {
     for (uint64_t i = 0; row->choices[i]; i++) {
-        const char *word = row->choices[i];
-        size_t len = strlen(word);
-        int takes_n = word[len - 1] == ':';
-        uint64_t n = 0;
-        if (strncmp(word, text, takes_n ? len : len + 1) != 0)
+        kind_word word = kind_word_at(row, i);
+        option_choice_n choice = {i, 0, NULL};
+        if (strncmp(word.text, text, word.len) != 0)
             continue;
-        if (takes_n && (!numbers_count(text + len, &n) || n == 0 || (double)n > row->high))
-            return 0;
-        *(option_choice_n *)field = (option_choice_n){i, n};
+        const char *at = text + word.len;
+        if (word.takes_n)
+            at = kind_take_n(row, at, &choice.n);
+        if (at && word.takes_more && at[0] == ':' && at[1]) {
+            choice.more = at + 1;
+            at += strlen(at);
+        }
+        if (!at || *at)
+            continue;
+        *(option_choice_n *)field = choice;
         return 1;
     }
     return 0;
@@ -107,10 +143,12 @@ static int kind_set_pattern(const option_row *row, const char *text, void *field
 static int kind_show_pattern(const option_row *row, const void *field, char *buffer, size_t bytes)
 {
     const option_choice_n *choice = field;
-    const char *word = row->choices[choice->word];
+    kind_word word = kind_word_at(row, choice->word);
+    const char *colon = choice->more ? ":" : "", *more = choice->more ? choice->more : "";
     if (!choice->n)
-        return snprintf(buffer, bytes, "%s", word);
-    return snprintf(buffer, bytes, "%s%llu", word, (unsigned long long)choice->n);
+        return snprintf(buffer, bytes, "%.*s%s%s", (int)word.len, word.text, colon, more);
+    return snprintf(buffer, bytes, "%.*s:%llu%s%s", (int)word.len, word.text,
+                    (unsigned long long)choice->n, colon, more);
 }
 
 static int kind_set_list(const option_row *row, const char *text, void *field)
@@ -214,6 +252,10 @@ int options_equal(const option_row *row, const void *a, const void *b)
     }
     if (row->kind == OPTION_TEXT)
         return kind_equal_texts(*(const char *const *)x, *(const char *const *)y);
+    if (row->kind == OPTION_PATTERN) {
+        const option_choice_n *p = x, *q = y;
+        return p->word == q->word && p->n == q->n && kind_equal_texts(p->more, q->more);
+    }
     char left[64], right[64];
     options_show(row, a, 0, left, sizeof left);
     options_show(row, b, 0, right, sizeof right);

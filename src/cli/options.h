@@ -17,7 +17,7 @@ typedef enum option_kind {
     OPTION_SIZE,    /* uint64_t, bytes                                           */
     OPTION_TEXT,    /* const char *, borrowed; not empty where low is above 0    */
     OPTION_CHOICE,  /* uint64_t, the index of a word in choices                  */
-    OPTION_PATTERN, /* option_choice_n: a word, or word:N where the word says so */
+    OPTION_PATTERN, /* option_choice_n: a word, word:N, word:TEXT or word:N:TEXT */
     OPTION_LIST,    /* option_list; may be given again, one value each time      */
     OPTION_MANY,    /* option_list; takes all that follows, up to an option      */
     OPTION_FLAG,    /* uint64_t, 1 where it is given; takes no value             */
@@ -30,10 +30,12 @@ typedef struct option_list {
     size_t capacity;
 } option_list;
 
-/* For OPTION_PATTERN: the word's index, and the N of "word:N" (else 0). */
+/* For OPTION_PATTERN: the word's index, the N of "word:N" (else 0), and the text behind (else NULL;
+ * borrowed, as it is: what it means is not known here). */
 typedef struct option_choice_n {
     uint64_t word;
     uint64_t n;
+    const char *more;
 } option_choice_n;
 
 typedef enum option_flags {
@@ -50,8 +52,10 @@ typedef struct option_row {
     option_kind kind;
     size_t offset; /* of the field */
     unsigned flags;
-    double low, high;           /* OPTION_COUNT and OPTION_REAL                        */
-    const char *const *choices; /* NULL-terminated; for OPTION_PATTERN "word:" takes N */
+    double low, high; /* OPTION_COUNT and OPTION_REAL */
+    /* NULL-terminated; for OPTION_PATTERN "word:" takes N, and with + at its end it may take TEXT.
+     */
+    const char *const *choices;
 } option_row;
 
 typedef struct option_table {

@@ -33,6 +33,7 @@ static int session_context(session *s)
     opts.threads = (size_t)o->threads;
     opts.seed = o->seed;
     opts.isa = o->isa;
+    opts.spill_folder = o->spill ? o->spill : o->save; /* opened when something goes there */
     rf_status status = rf_context_create(&s->ctx, &opts);
     if (status && o->isa) {
         report_note("the run was on %s, which this machine has not: its last bits may differ",
@@ -209,6 +210,20 @@ static int session_freeze_all(session *s)
     return EXIT_USAGE;
 }
 
+static int session_checkpoint(session *s)
+{
+    const train_options *o = s->options;
+    if (!checkpoints_apply(s->model, o->checkpoint, o->layers))
+        return EXIT_FINE;
+    if (rf_context_error(s->ctx)->code != RF_E_ARGUMENT)
+        return session_fail(s, "--checkpoint", NULL);
+    report_failure(
+        s->ctx, "--checkpoint",
+        "write FATE=NAME,NAME;FATE=... with names of ops such as matmul or linear, or of "
+        "parts such as attn or mlp.c_fc; '*' is any run of letters");
+    return EXIT_USAGE;
+}
+
 static int session_make_model(session *s)
 {
     const train_options *o = s->options;
@@ -216,9 +231,7 @@ static int session_make_model(session *s)
         return session_fail(s, "making the model", "check --layers, --width and --heads");
     int failed = o->init ? folder_read_weights(s->model, o->init) : EXIT_FINE;
     failed = failed ? failed : session_freeze_all(s);
-    if (!failed && checkpoints_apply(s->model, o->checkpoint, o->layers))
-        return session_fail(s, "--checkpoint", NULL);
-    return failed;
+    return failed ? failed : session_checkpoint(s);
 }
 
 /* Decay is for matrices: biases and the gains of norms are left alone. */

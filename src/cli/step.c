@@ -13,6 +13,18 @@ typedef struct step_part {
     double loss;  /* sum over the parts so far */
 } step_part;
 
+/* A scope in which products have the run's precision. */
+static rf_status step_open(const session *s, rf_scope **scope)
+{
+    rf_status status = rf_scope_open(scope, s->ctx, NULL);
+    if (status || s->options->precision == TRAIN_PRECISION_F32)
+        return status;
+    status = rf_scope_set_precision(*scope, RF_BF16);
+    if (status)
+        rf_scope_close(*scope);
+    return status;
+}
+
 /* The model's mean loss of a batch, in scope; NULL on failure. */
 static rf_tensor *step_loss(session *s, rf_scope *scope, rf_tensor *ids, rf_tensor *targets)
 {
@@ -48,7 +60,7 @@ static rf_status step_batch(session *s, step_part *part)
 {
     rf_scope *scope;
     rf_tensor *batch[2];
-    rf_status status = rf_scope_open(&scope, s->ctx, NULL);
+    rf_status status = step_open(s, &scope);
     if (status)
         return status;
     status = rf_dataset_next(s->data, scope, &batch[0], &batch[1]);
@@ -93,7 +105,7 @@ static rf_status step_rehearse_batch(session *s, const int32_t *ids, step_part *
     int64_t dims[2] = {(int64_t)o->batch, (int64_t)o->context};
     rf_scope *scope;
     rf_tensor *batch[2];
-    rf_status status = rf_scope_open(&scope, s->ctx, NULL);
+    rf_status status = step_open(s, &scope);
     if (status)
         return status;
     batch[0] = rf_tensor_copy_in(scope, RF_I32, 2, dims, ids);
@@ -127,7 +139,7 @@ static rf_status step_held_out_batch(session *s, uint64_t index, double *sum)
     rf_scope *scope;
     rf_tensor *ids, *targets;
     double value = 0;
-    rf_status status = rf_scope_open(&scope, s->ctx, NULL);
+    rf_status status = step_open(s, &scope);
     if (status)
         return status;
     rf_scope_set_grad(scope, 0);

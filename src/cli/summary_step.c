@@ -19,7 +19,9 @@ static void summary_compare_row(page *p, const char *name, const rf_explain *e)
         if (point.bytes[RF_MEM_ACTIVATION] > activations)
             activations = point.bytes[RF_MEM_ACTIVATION];
     }
-    page_addf(p, "<tr><td>%s</td><td class=\"n\">%s</td>", name, numbers_show_bytes(peak, t.peak));
+    page_add(p, "<tr><td>");
+    page_add_text(p, name);
+    page_addf(p, "</td><td class=\"n\">%s</td>", numbers_show_bytes(peak, t.peak));
     page_addf(p, "<td class=\"n\">%s</td><td class=\"n\">%.1f</td>",
               numbers_show_bytes(peak, activations), 1e3 * t.seconds);
     page_addf(p, "<td class=\"n\">%.1f</td><td class=\"n\">%llu</td></tr>\n",
@@ -132,11 +134,12 @@ static void summary_regions(page *p, const rf_explain *e)
 
 void summary_step(page *p, const insight *look)
 {
-    char chosen[64] = "";
+    char chosen[256] = "";
     const option_row *row = options_find(&train_table, "checkpoint", strlen("checkpoint"));
     options_show(row, look->options, 0, chosen, sizeof chosen);
-    page_addf(p, "<h2>Memory during step %llu, checkpoint %s</h2>\n", (unsigned long long)look->at,
-              chosen);
+    page_addf(p, "<h2>Memory during step %llu, checkpoint ", (unsigned long long)look->at);
+    page_add_text(p, chosen);
+    page_add(p, "</h2>\n");
     chart_memory(p, look->chosen, look->plain, look->options->memory);
     summary_compare(p, look, chosen);
     summary_live(p, look->chosen);

@@ -40,6 +40,8 @@ static int train_failed(train_job *job, const char *doing, uint64_t step)
     const char *advice = "please report it, with the command line";
     if (code == RF_E_USER)
         advice = "lower --lr";
+    else if (code == RF_E_IO && strncmp(rf_context_error(ctx)->message, "spill:", 6) == 0)
+        advice = "give --spill FOLDER, one with room";
     else if (code == RF_E_FORMAT || code == RF_E_IO)
         advice = "check the files of --data";
     snprintf(where, sizeof where, "%s step %llu", doing, (unsigned long long)step);
@@ -77,6 +79,8 @@ static int train_settle_paths(train_job *job)
             return EXIT_FAILED;
     if (o->log && !(o->log = train_absolute(job, o->log)))
         return EXIT_FAILED;
+    if (o->spill && !(o->spill = train_absolute(job, o->spill)))
+        return EXIT_FAILED;
     return EXIT_FINE;
 }
 
@@ -93,17 +97,22 @@ static int train_settle(train_job *job, option_set given)
         return EXIT_USAGE;
     }
     job->begun = o->resume ? o->step : 0;
-    int failed = train_settle_paths(job);
-    if (!failed && o->save && !paths_make_folder(o->save, "--save"))
-        failed = EXIT_FAILED;
-    return failed;
+    return train_settle_paths(job);
+}
+
+/* Only when all that was given is known to make sense. */
+static int train_make_folders(const train_options *o)
+{
+    if (o->save && !paths_make_folder(o->save, "--save"))
+        return EXIT_FAILED;
+    return o->spill && !paths_make_folder(o->spill, "--spill") ? EXIT_FAILED : EXIT_FINE;
 }
 
 static void train_greet(const train_job *job)
 {
     const train_options *o = job->options;
     const session *s = &job->session;
-    char checkpoint[64] = "";
+    char checkpoint[256] = "";
     const option_row *row = options_find(&train_table, "checkpoint", strlen("checkpoint"));
     options_show(row, o, 0, checkpoint, sizeof checkpoint);
     printf("model  %llu parameters: %llu layers, width %llu, %llu heads, context %llu, %llu "
@@ -127,6 +136,7 @@ static int train_start(train_job *job, option_set given)
 {
     train_options *o = job->options;
     int failed = session_begin(&job->session, o, given);
+    failed = failed ? failed : train_make_folders(o);
     if (failed)
         return failed;
     failed = log_open(&job->log, o->log, job->begun);

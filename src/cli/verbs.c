@@ -6,8 +6,9 @@
 #define CHECK_AT(field)  offsetof(check_options, field)
 
 static const char *const train_tokens_words[] = {"u8", "u16", "u32", NULL};
-static const char *const train_checkpoint_words[] = {"none", "block",
-                                                     "every:", "sequential:", NULL};
+static const char *const train_precision_words[] = {"f32", "bf16", NULL};
+static const char *const train_checkpoint_words[] = {"none", "block+", "every:+", "sequential:+",
+                                                     NULL};
 
 static const train_options train_defaults = {
     .layers = 4,
@@ -72,13 +73,19 @@ static const option_row train_rows[] = {
      TRAIN_FIXED, 0, U64_TOP, NULL},
     {"threads", "N", "threads; 0: one per processor", OPTION_COUNT, TRAIN_AT(threads), TRAIN_FREE,
      0, 1024, NULL},
+    {"precision", "f32|bf16", "in which products are computed; parameters stay f32", OPTION_CHOICE,
+     TRAIN_AT(precision), TRAIN_FIXED, 0, 0, train_precision_words},
     {"eval-every", "N", "steps between looks at the held-out part; 0: never", OPTION_COUNT,
      TRAIN_AT(eval_every), TRAIN_FREE, 0, 1e15, NULL},
 
     {.help = "Memory"},
-    {"checkpoint", "none|block|every:N|sequential:N",
-     "which blocks give back their activations and compute them again", OPTION_PATTERN,
-     TRAIN_AT(checkpoint), TRAIN_FREE, 0, 10000, train_checkpoint_words},
+    {"checkpoint", "none|block[:FATES]|every:N[:FATES]|sequential:N[:FATES]",
+     "which blocks give back their activations and compute them again; FATES says\n"
+     "of which ops or parts the results are kept, and where: keep, host or spill,\n"
+     "as in --checkpoint 'block:keep=matmul,linear;spill=mlp'",
+     OPTION_PATTERN, TRAIN_AT(checkpoint), TRAIN_FREE, 0, 10000, train_checkpoint_words},
+    {"spill", "FOLDER", "where what FATES spills is kept; else in that of --save, or here",
+     OPTION_TEXT, TRAIN_AT(spill), TRAIN_FREE, 1, 0, NULL},
     {"step-in-backward", "", "apply each gradient the moment it is whole; takes --clip 0",
      OPTION_FLAG, TRAIN_AT(step_in_backward), TRAIN_FREE, 0, 0, NULL},
     {"memory", "SIZE", "most bytes ever held, such as 512MiB; 0: no limit", OPTION_SIZE,

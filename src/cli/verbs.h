@@ -12,6 +12,9 @@ typedef enum train_checkpoint {
     TRAIN_CHECKPOINT_SEQUENTIAL
 } train_checkpoint;
 
+/* In the order of the words that --precision takes. */
+typedef enum train_precision { TRAIN_PRECISION_F32, TRAIN_PRECISION_BF16 } train_precision;
+
 typedef struct train_options {
     option_list data;
     uint64_t tokens; /* an rf_token_type */
@@ -21,8 +24,11 @@ typedef struct train_options {
     uint64_t batch, accumulate, steps;
     double lr, clip;
     option_list freeze;
-    uint64_t seed, threads, eval_every;
-    option_choice_n checkpoint;
+    uint64_t seed, threads;
+    uint64_t precision; /* a train_precision */
+    uint64_t eval_every;
+    option_choice_n checkpoint; /* with fates as its text */
+    const char *spill;
     uint64_t step_in_backward;
     uint64_t memory;
     uint64_t explain;

@@ -55,6 +55,14 @@ checkpoint every one of
 checkpoint every:0 one of
 checkpoint every:2x one of
 checkpoint sequential:-1 one of
+checkpoint none:keep=matmul one of
+checkpoint block: one of
+checkpoint blocks one of
+checkpoint every:keep=matmul one of
+checkpoint every:2: one of
+checkpoint sequential::2 one of
+precision f16 one of f32
+precision BF16 one of f32
 memory 5XB 512MiB
 memory -1 512MiB
 memory 99999999999TiB 512MiB
@@ -63,6 +71,7 @@ explain yes given without a value
 LIST
 fails "--freeze ''" 2 "not empty" "$REFRAIN" train --data text --freeze ""
 fails "--report ''" 2 "not empty" "$REFRAIN" train --data text --report ""
+fails "--spill ''" 2 "not empty" "$REFRAIN" train --data text --spill ""
 fails "--save ''" 2 "not empty" "$REFRAIN" train --data text --save ""
 fails "width that heads do not divide" 2 "no multiple" "$REFRAIN" train --data text --width 10 --heads 3
 fails "--step-in-backward while gradients are clipped" 2 "clipping needs all gradients" \
@@ -72,8 +81,9 @@ fails "more segments than layers" 2 "has 2 layers" "$REFRAIN" train --data text 
 # Each option once, in one of its forms.
 check "every option" "$REFRAIN" train --data text text --tokens u8 --layers 2 --width=16 --heads 2 \
     --context 16 --vocab 256 --dropout 0.1 --batch 2 --accumulate 2 --steps 3 --lr 1e-2 --clip 0 \
-    --freeze 'h.0.*' --freeze wpe.weight --seed 7 --threads 1 --eval-every 2 --checkpoint every:2 \
-    --step-in-backward --memory 64MiB --explain --report report.html --log log.jsonl --save out.d --save-every 2
+    --freeze 'h.0.*' --freeze wpe.weight --seed 7 --threads 1 --eval-every 2 --checkpoint "every:2:keep=attn;spill=mlp" \
+    --step-in-backward --precision bf16 --spill spill.d --memory 64MiB --explain --report report.html --log log.jsonl \
+    --save out.d --save-every 2
 check "every size" sh -c 'for size in 100000000 95MiB 1GiB 100000kB 100MB 97656KiB "1 GiB"; do
     "$REFRAIN" train --data text --layers 1 --width 8 --heads 1 --context 8 --batch 1 --steps 1 \
         --memory "$size" || exit 1
