@@ -67,22 +67,30 @@ static rf_status settings_check(rf_context *ctx, const rf_checkpoint_options *op
     return RF_OK;
 }
 
-/* Whether pattern names a part of m, or, as fates are read for many modules at once, the end of the
- * path of one. */
-static int settings_part(void *payload, const char *pattern)
+/* The modules that settings are for. */
+typedef struct settings_modules {
+    rf_module *const *v;
+    size_t num;
+} settings_modules;
+
+/* Whether pattern names a part of m, by its path from there: as it is matched later. */
+static int settings_names(const rf_module *root, const char *pattern)
 {
-    rf_module *root = payload;
     char own[256], path[256];
     size_t skip = rf_module_path(root, own, sizeof own);
-    for (const rf_module *m = rf_module_next(root, root); m; m = rf_module_next(m, root)) {
-        if (rf_module_path(m, path, sizeof path) >= sizeof path)
-            continue;
-        for (const char *at = path + (skip ? skip + 1 : 0); at; at = strchr(at, '.')) {
-            at += *at == '.';
-            if (rf_pattern_matches(pattern, at))
-                return 1;
-        }
-    }
+    for (const rf_module *m = rf_module_next(root, root); m; m = rf_module_next(m, root))
+        if (rf_module_path(m, path, sizeof path) < sizeof path &&
+            rf_pattern_matches(pattern, path + (skip ? skip + 1 : 0)))
+            return 1;
+    return 0;
+}
+
+static int settings_part(void *payload, const char *pattern)
+{
+    const settings_modules *modules = payload;
+    for (size_t i = 0; i < modules->num; i++)
+        if (settings_names(modules->v[i], pattern))
+            return 1;
     return 0;
 }
 
@@ -94,16 +102,18 @@ void rf_settings_refuse(const rf_checkpoint_options *opts)
         opts->policy.destroy(opts->policy.payload);
 }
 
-rf_status rf_settings_take(rf_settings **out, rf_module *m, const rf_checkpoint_options *opts)
+rf_status rf_settings_take(rf_settings **out, rf_context *ctx, rf_module *const *modules,
+                           size_t num, const rf_checkpoint_options *opts)
 {
-    rf_fates_parts parts = {settings_part, m};
+    settings_modules all = {modules, num};
+    rf_fates_parts parts = {settings_part, &all};
     rf_policy policy = {0};
-    rf_status status = settings_check(m->ctx, opts);
+    rf_status status = settings_check(ctx, opts);
     *out = NULL;
     if (!status && opts && opts->fates)
-        status = rf_fates_create(&policy, m->ctx, opts->fates, &parts);
+        status = rf_fates_create(&policy, ctx, opts->fates, &parts);
     if (!status)
-        status = settings_make(out, m->ctx, opts);
+        status = settings_make(out, ctx, opts);
     if (status && policy.destroy)
         policy.destroy(policy.payload);
     else if (!status && policy.choose)
@@ -269,7 +279,7 @@ const rf_api rf_checkpoint_api = {.size = sizeof(rf_api),
 rf_status rf_checkpoint(rf_module *m, const rf_checkpoint_options *opts)
 {
     rf_settings *set;
-    rf_status status = rf_settings_take(&set, m, opts);
+    rf_status status = rf_settings_take(&set, m->ctx, &m, 1, opts);
     return status ? status : rf_api_apply(&rf_checkpoint_api, &m, 1, set, NULL);
 }
 

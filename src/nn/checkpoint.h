@@ -18,9 +18,10 @@ typedef struct rf_settings {
     rf_checkpoint_options opts;
 } rf_settings;
 
-/* Made of options (NULL: the defaults) for m, whose parts fates may name. Hooks and policy are
- * taken over: on failure they are ended. */
-rf_status rf_settings_take(rf_settings **out, rf_module *m, const rf_checkpoint_options *opts);
+/* Made of options (NULL: the defaults) for modules, whose parts fates may name. Hooks and policy
+ * are taken over: on failure they are ended. */
+rf_status rf_settings_take(rf_settings **out, rf_context *ctx, rf_module *const *modules,
+                           size_t num, const rf_checkpoint_options *opts);
 /* End what options bring. */
 void rf_settings_refuse(const rf_checkpoint_options *opts);
 /* Others like them, with the same hooks. */

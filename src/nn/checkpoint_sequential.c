@@ -96,7 +96,7 @@ rf_status rf_checkpoint_sequential_with(rf_module *m, const rf_sequential_option
             rf_settings_refuse(region);
         return status;
     }
-    status = rf_settings_take(&set, m, region);
+    status = rf_settings_take(&set, m->ctx, &m, 1, region);
     if (status)
         return status;
     set->segments = opts->segments;

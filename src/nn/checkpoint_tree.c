@@ -55,13 +55,14 @@ rf_status rf_checkpoint_where(rf_module *root, rf_module_predicate which,
                               const rf_checkpoint_options *opts, size_t *applied)
 {
     tree_walk walk = {.ctx = root->ctx, .root = root, .which = which};
-    rf_settings *first;
+    rf_settings *first = NULL;
     if (applied)
         *applied = 0;
-    rf_status status = rf_settings_take(&first, root, opts);
+    rf_status status = rf_module_each(root, tree_visit, &walk);
     if (status)
-        return status;
-    status = rf_module_each(root, tree_visit, &walk);
+        rf_settings_refuse(opts);
+    else
+        status = rf_settings_take(&first, root->ctx, walk.modules, walk.num, opts);
     if (!status)
         status = tree_settings(&walk, first);
     if (!status)
@@ -69,6 +70,6 @@ rf_status rf_checkpoint_where(rf_module *root, rf_module_predicate which,
     if (!status && applied)
         *applied = walk.num;
     tree_end(&walk);
-    rf_settings_unref(first);
+    rf_settings_destroy(first);
     return status;
 }

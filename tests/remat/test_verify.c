@@ -333,6 +333,12 @@ static void test_a_child_refuses(void **state)
     rf_module_destroy(root);
 }
 
+static int is_root(void *payload, const char *path, rf_module *m)
+{
+    (void)path;
+    return payload == m;
+}
+
 /* Names of parts work like names of ops. */
 static void test_fates_by_part(void **state)
 {
@@ -349,11 +355,28 @@ static void test_fates_by_part(void **state)
     assert_memory_equal(plain, region, 8 * 16 * 4);
     free(region);
     assert_ok(w->ctx, rf_checkpoint_clear(root));
+    /* names are paths from the region's module: the end of one is none */
+    rf_module *outer = NULL;
+    assert_ok(w->ctx, rf_nn_sequential(&outer, w->ctx));
+    assert_ok(w->ctx, rf_nn_sequential_add(outer, root));
+    opts.fates = "keep=3.1"; /* outer's is 0.3.1 */
+    assert_int_equal(rf_checkpoint(outer, &opts), RF_E_ARGUMENT);
+    assert_int_equal(rf_checkpoint_sequential(outer, 1, &opts), RF_E_ARGUMENT);
+    assert_ok(w->ctx, rf_checkpoint(root, &opts));
+    assert_ok(w->ctx, rf_checkpoint_clear(root));
+    /* by predicate: from each module that was chosen */
+    size_t applied = 0;
+    rf_module_predicate which = {is_root, root};
+    assert_ok(w->ctx, rf_checkpoint_where(outer, which, &opts, &applied));
+    assert_int_equal(applied, 1);
+    assert_ok(w->ctx, rf_checkpoint_clear(root));
+    opts.fates = "keep=0.3.1";
+    assert_int_equal(rf_checkpoint_where(outer, which, &opts, &applied), RF_E_ARGUMENT);
     opts.fates = "keep=7";
     assert_int_equal(rf_checkpoint(root, &opts), RF_E_ARGUMENT);
     assert_non_null(strstr(rf_context_error(w->ctx)->message, "called '7'"));
     free(plain);
-    rf_module_destroy(root);
+    rf_module_destroy(outer);
 }
 
 int main(void)
