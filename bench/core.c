@@ -1,7 +1,6 @@
 /* core.c: what the core costs, measured side by side in one run.
  *
  *   time per op on one element: unrecorded, recorded, its backward
- *   what a region adds around a trivial function, and whether that depends on how many there are
  *   a training step of a GPT, plain and with every block checkpointed, in turn: time, the share of
  *   the forward, peak activations, page faults, and the rate of its products over the rate that the
  *   product library reaches on the same shapes
@@ -9,62 +8,12 @@
  * Medians of interleaved runs; the spread is printed beside them, and a wide one says that the
  * machine was busy. `--tiny` does everything once, small.
  */
-#include <refrain/refrain.h>
+#include "figures.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
-
-enum { MAX_RUNS = 32 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void demand(rf_context *ctx, rf_status status)
-{
-    if (!status)
-        return;
-    fprintf(stderr, "bench: %s: %s\n", rf_status_name(status), rf_context_error(ctx)->message);
-    exit(1);
-}
-
-/* ---- figures ---- */
-
-typedef struct figures {
-    double v[MAX_RUNS];
-    int num;
-} figures;
-
-static void figures_add(figures *f, double value)
-{
-    if (f->num < MAX_RUNS)
-        f->v[f->num++] = value;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double median(figures *f)
-{
-    qsort(f->v, (size_t)f->num, sizeof f->v[0], compare);
-    return f->v[f->num / 2];
-}
-
-static void print_figure(const char *name, figures *f, double scale, const char *unit)
-{
-    double middle = median(f);
-    printf("  %-44s %9.3f %-4s (%.3f to %.3f)\n", name, middle * scale, unit, f->v[0] * scale,
-           f->v[f->num - 1] * scale);
-}
 
 /* ---- tiny ops ---- */
 
@@ -109,54 +58,6 @@ static void bench_ops(rf_context *ctx, int runs)
     print_figure("unrecorded", &plain, 1e6, "us");
     print_figure("recorded", &recorded, 1e6, "us");
     print_figure("its backward", &back, 1e6, "us");
-}
-
-/* ---- regions ---- */
-
-static rf_status trivial(void *payload, rf_scope *s, const rf_values *in, rf_values *out)
-{
-    rf_tensor *h = rf_sin(s, in->v[0]);
-    (void)payload;
-    out->v[0] = rf_sin(s, h);
-    rf_release(s, h);
-    return rf_scope_status(s);
-}
-
-/* Seconds per call, forward and backward, of num trivial functions one after the other. */
-static double trivials(rf_context *ctx, int region, int num)
-{
-    rf_scope *s;
-    demand(ctx, rf_scope_open(&s, ctx, NULL));
-    rf_tensor *x = one_element(ctx, s, 1);
-    double t = now();
-    for (int i = 0; i < num; i++) {
-        rf_tensor *y = NULL;
-        rf_values in = {&x, 1}, out = {&y, 1};
-        rf_function fn = {trivial, NULL, NULL};
-        demand(ctx,
-               region ? rf_checkpoint_call(s, fn, &in, &out, NULL) : trivial(NULL, s, &in, &out));
-        x = y;
-    }
-    demand(ctx, rf_backward(s, x));
-    t = (now() - t) / num;
-    rf_scope_close(s);
-    return t;
-}
-
-static void bench_regions(rf_context *ctx, int runs, int most)
-{
-    puts("a region around sin(sin(x)), forward and backward, above the same without");
-    for (int num = 10; num <= most; num *= 10) {
-        figures added = {.num = 0};
-        char name[64];
-        for (int i = 0; i < runs; i++) {
-            double plain = trivials(ctx, 0, num);
-            figures_add(&added, trivials(ctx, 1, num) - plain);
-        }
-        snprintf(name, sizeof name, "one of %d", num);
-        print_figure(name, &added, 1e6, "us");
-    }
-    puts("  (one sin is computed a second time; that is part of it)");
 }
 
 /* ---- a training step ---- */
@@ -342,7 +243,6 @@ int main(int argc, char **argv)
         return 1;
     printf("threads %zu, kernels %s\n", rf_context_threads(ctx), rf_context_isa(ctx));
     bench_ops(ctx, runs);
-    bench_regions(ctx, runs, tiny ? 100 : 10000);
     rf_context_destroy(ctx);
     if (tiny)
         bench_step(&least, runs);

@@ -7,42 +7,10 @@
  *
  * Medians of interleaved runs, and their spread. `--tiny` does everything once, small.
  */
-#include <refrain/refrain.h>
+#include "figures.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-enum { MAX_RUNS = 16 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void demand(rf_context *ctx, rf_status status)
-{
-    if (!status)
-        return;
-    fprintf(stderr, "bench: %s: %s\n", rf_status_name(status), rf_context_error(ctx)->message);
-    exit(1);
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-/* The median; the extremes are told beside it. */
-static void print_figures(const char *name, double *v, int num, const char *unit)
-{
-    qsort(v, (size_t)num, sizeof *v, compare);
-    printf("  %-36s %9.3f %s (%.3f to %.3f)\n", name, v[num / 2], unit, v[0], v[num - 1]);
-}
 
 /* ---- what runs ---- */
 
@@ -167,35 +135,35 @@ static void bench_chain(const char *title, region_form form, int runs, int most)
 {
     printf("%s\n", title);
     for (int num = 10; num <= most; num *= 10) {
-        double us[MAX_RUNS];
+        figures us = {.num = 0};
         char name[64];
         rf_context *ctx = context_new();
         (void)chain(ctx, form, 1, num); /* its blocks are there for the others */
         for (int i = 0; i < runs; i++) {
             double plain = chain(ctx, form, 0, num).seconds;
-            us[i] = 1e6 * (chain(ctx, form, 1, num).seconds - plain);
+            figures_add(&us, chain(ctx, form, 1, num).seconds - plain);
         }
         rf_context_destroy(ctx);
         snprintf(name, sizeof name, "each of %d", num);
-        print_figures(name, us, runs, "us");
+        print_figure(name, &us, 1e6, "us");
     }
-    printf("  %-36s %9.0f bytes\n", "and keeps", bench_bytes(form, most));
+    printf("  %-44s %9.0f bytes\n", "and keeps", bench_bytes(form, most));
 }
 
 static void bench_nest(int runs, int most)
 {
     puts("regions of modules nested in each other, added to each");
     for (int num = 10; num <= most; num *= 10) {
-        double us[MAX_RUNS];
+        figures us = {.num = 0};
         char name[64];
         rf_context *ctx = context_new();
         for (int i = 0; i < runs; i++) {
             double plain = nest(ctx, 0, num);
-            us[i] = 1e6 * (nest(ctx, 1, num) - plain);
+            figures_add(&us, nest(ctx, 1, num) - plain);
         }
         rf_context_destroy(ctx);
         snprintf(name, sizeof name, "%d deep", num);
-        print_figures(name, us, runs, "us");
+        print_figure(name, &us, 1e6, "us");
     }
 }
 

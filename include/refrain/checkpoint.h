@@ -65,12 +65,12 @@ typedef enum rf_fate {
  * shown. All borrowed, for the length of the call. */
 typedef struct rf_policy_op {
     size_t size;
-    const char *op;     /* "matmul"                                             */
-    const char *path;   /* of the module whose forward runs, from its root      */
-    const char *label;  /* of the scope: rf_scope_set_label                     */
-    const char *region; /* the options' label                                   */
-    const void *module; /* the region's own rf_module, or what ran around it    */
-    uint64_t index;     /* of the op in the region, views and all counted       */
+    const char *op;          /* "matmul"                                             */
+    const char *path;        /* of the module whose forward runs, from its root      */
+    const char *label;       /* of the scope: rf_scope_set_label                     */
+    const char *region;      /* the options' label                                   */
+    const rf_module *module; /* the region's own, or that which ran around it; may be NULL */
+    uint64_t index;          /* of the op in the region, views and all counted       */
     const rf_values *in;
     const rf_values *out; /* auxiliaries too; computed, may be read             */
     uint64_t bytes;       /* of out                                             */
@@ -100,7 +100,7 @@ typedef struct rf_checkpoint_options {
     rf_region_hooks hooks; /* taken over: destroyed with the module's state or the call     */
     rf_verify verify;
     int fresh_random;  /* do not replay the generator: recompute draws new numbers          */
-    int no_early_stop; /* recompute the whole function at once, needed or not               */
+    int no_early_stop; /* a recompute runs every op as it comes, needed or not              */
     const char *label; /* copied; appears in errors and reports                             */
     /* Selective: who chooses what is kept (taken over like hooks), or, shorter, a text such as
      * "keep=matmul,linear;host=gelu;file=attn.*": after a fate (spill is file too) the names of

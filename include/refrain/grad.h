@@ -66,7 +66,8 @@ RF_API RF_MUST_USE rf_status rf_gradients(rf_scope *s, rf_tensor *result, const 
  * pack:   *packed (scoped in s, or value itself) is kept in value's stead, and *box, anything of
  *         yours, is kept with it; leave *packed NULL if the box is all. value is not to be changed.
  * unpack: *value (scoped in s) with the shape and type of what was packed.
- * drop:   the box is no longer needed. May be NULL. destroy: likewise the payload. */
+ * drop:   the box is no longer needed. May be NULL. Not called for a pack that failed. destroy:
+ *         likewise the payload. */
 typedef struct rf_saved_hooks {
     rf_status (*pack)(void *payload, rf_scope *s, rf_tensor *value, rf_tensor **packed, void **box);
     rf_status (*unpack)(void *payload, rf_scope *s, rf_tensor *packed, void *box,

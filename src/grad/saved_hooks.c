@@ -44,12 +44,15 @@ static rf_status saved_pack_one(saved_entry *entry, rf_tensor *value, rf_slot *s
     rf_scope_begin(&s, ctx, NULL);
     s.grad = 0;
     rf_status status = entry->hooks.pack(entry->hooks.payload, &s, value, packed, &p->box);
+    int boxed = !status; /* else the hook has seen to it */
     status = status ? status : s.status;
     if (!status && value->storage->version != version)
         status = rf_fail(ctx, RF_E_MUTATED, "a pack hook changed the value that it was given");
     *packed = status ? NULL : rf_tensor_hold(*packed);
     rf_scope_end(&s);
     if (status) {
+        if (boxed && entry->hooks.drop)
+            entry->hooks.drop(entry->hooks.payload, p->box);
         rf_host_free(ctx, p, sizeof *p);
         return status;
     }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@ enum { SPILL_PIECES = 1024 };
 
 struct rf_spill {
     rf_allocator alloc;
-    int file, direct;
+    int file;
     void *bounce; /* RF_SPILL_BOUNCE bytes, aligned to a page, in block */
     void *block;
 
@@ -151,17 +152,15 @@ static int spill_make(const char *folder)
     return fd;
 }
 
-/* Past the page cache if a page written so comes back. */
-static int spill_go_direct(const rf_spill *spill)
+/* Past the page cache, if a page written so comes back. */
+static void spill_go_direct(const rf_spill *spill)
 {
     int flags = fcntl(spill->file, F_GETFL);
     memset(spill->bounce, 0, RF_SPILL_PAGE);
-    if (fcntl(spill->file, F_SETFL, flags | O_DIRECT) == 0 &&
-        spill_transfer(spill, 1, RF_SPILL_PAGE, 0) == 0 &&
-        spill_transfer(spill, 0, RF_SPILL_PAGE, 0) == 0)
-        return 1;
-    fcntl(spill->file, F_SETFL, flags);
-    return 0;
+    if (fcntl(spill->file, F_SETFL, flags | O_DIRECT) != 0 ||
+        spill_transfer(spill, 1, RF_SPILL_PAGE, 0) != 0 ||
+        spill_transfer(spill, 0, RF_SPILL_PAGE, 0) != 0)
+        fcntl(spill->file, F_SETFL, flags);
 }
 
 static int spill_start(rf_spill *spill)
@@ -169,7 +168,11 @@ static int spill_start(rf_spill *spill)
     pthread_mutex_init(&spill->lock, NULL);
     pthread_cond_init(&spill->wake, NULL);
     pthread_cond_init(&spill->finished, NULL);
+    sigset_t all, before; /* signals are for the program's own threads */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     int error = pthread_create(&spill->thread, NULL, spill_thread, spill);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error) {
         pthread_cond_destroy(&spill->finished);
         pthread_cond_destroy(&spill->wake);
@@ -202,7 +205,7 @@ int rf_spill_open(rf_spill **out, const rf_allocator *alloc, const char *folder)
         uintptr_t start = (uintptr_t)spill->block;
         spill->bounce =
             (char *)spill->block + (RF_SPILL_PAGE - start % RF_SPILL_PAGE) % RF_SPILL_PAGE;
-        spill->direct = spill_go_direct(spill);
+        spill_go_direct(spill);
         error = spill_start(spill);
     }
     if (error)
@@ -210,11 +213,6 @@ int rf_spill_open(rf_spill **out, const rf_allocator *alloc, const char *folder)
     else
         *out = spill;
     return error;
-}
-
-int rf_spill_direct(const rf_spill *spill)
-{
-    return spill->direct;
 }
 
 void rf_spill_close(rf_spill *spill)
@@ -239,23 +237,23 @@ static void spill_forget(rf_spill *spill, size_t i)
     memmove(&spill->free[i], &spill->free[i + 1], (--spill->num_free - i) * sizeof spill->free[0]);
 }
 
-int rf_spill_reserve(rf_spill *spill, size_t bytes, rf_spill_piece *out)
+rf_spill_piece rf_spill_reserve(rf_spill *spill, size_t bytes)
 {
-    *out = (rf_spill_piece){0, spill_round(bytes)};
+    rf_spill_piece out = {0, spill_round(bytes)};
     for (size_t i = 0; i < spill->num_free; i++) {
         rf_spill_piece *piece = &spill->free[i];
-        if (piece->bytes < out->bytes)
+        if (piece->bytes < out.bytes)
             continue;
-        out->at = piece->at;
-        piece->at += out->bytes;
-        piece->bytes -= out->bytes;
+        out.at = piece->at;
+        piece->at += out.bytes;
+        piece->bytes -= out.bytes;
         if (!piece->bytes)
             spill_forget(spill, i);
-        return 1;
+        return out;
     }
-    out->at = spill->length;
-    spill->length += out->bytes;
-    return 1;
+    out.at = spill->length;
+    spill->length += out.bytes;
+    return out;
 }
 
 static int spill_touch(const rf_spill_piece *a, const rf_spill_piece *b)
@@ -298,9 +296,4 @@ void rf_spill_release(rf_spill *spill, rf_spill_piece piece)
         spill->free[i] = piece;
     } /* else this piece is lost until the file is closed */
     spill_shorten(spill);
-}
-
-uint64_t rf_spill_length(const rf_spill *spill)
-{
-    return spill->length;
 }

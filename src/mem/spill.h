@@ -39,8 +39,6 @@ double rf_spill_now(void);
 size_t rf_spill_footprint(void);
 /* An open file in folder, and its thread. On failure *out is NULL; returns an errno. */
 int rf_spill_open(rf_spill **out, const rf_allocator *alloc, const char *folder);
-/* Whether it goes past the page cache. */
-int rf_spill_direct(const rf_spill *spill);
 /* Ends the thread when its jobs are done, and the file. */
 void rf_spill_close(rf_spill *spill);
 
@@ -48,10 +46,8 @@ void rf_spill_submit(rf_spill *spill, rf_spill_job *job);
 /* Until the job is done. */
 void rf_spill_wait(rf_spill *spill, rf_spill_job *job);
 
-/* A piece for so many bytes, the first that fits; 0 if there is no memory to note it. */
-int rf_spill_reserve(rf_spill *spill, size_t bytes, rf_spill_piece *out);
+/* A piece for so many bytes: the first free one that is large enough, else at the end. */
+rf_spill_piece rf_spill_reserve(rf_spill *spill, size_t bytes);
 void rf_spill_release(rf_spill *spill, rf_spill_piece piece);
-/* How long the file is. */
-uint64_t rf_spill_length(const rf_spill *spill);
 
 #endif

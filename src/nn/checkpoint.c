@@ -23,10 +23,7 @@ void rf_settings_unref(rf_settings *set)
         const char *in;
         char *out;
     } label = {.in = set->opts.label};
-    if (set->opts.hooks.destroy)
-        set->opts.hooks.destroy(set->opts.hooks.payload);
-    if (set->opts.policy.destroy)
-        set->opts.policy.destroy(set->opts.policy.payload);
+    rf_settings_refuse(&set->opts);
     rf_host_free_text(set->ctx, label.out);
     rf_host_free(set->ctx, set, sizeof *set);
 }

@@ -44,9 +44,9 @@ static const char *fates_inside(const fates_policy *p, const rf_policy_op *op)
     if (op->module && p->ctx->path_writer)
         p->ctx->path_writer(op->module, own, sizeof own);
     size_t len = strlen(own);
-    if (!len || strncmp(op->path, own, len))
+    if (!len || strncmp(op->path, own, len) || (op->path[len] && op->path[len] != '.'))
         return op->path;
-    return op->path[len] == '.' ? op->path + len + 1 : op->path + len;
+    return op->path + len + (op->path[len] == '.');
 }
 
 static int fates_fits(const char *pattern, const rf_policy_op *op, const char *path)

@@ -3,6 +3,17 @@
 
 #include <stdio.h>
 
+void rf_frame_end_payloads(const rf_function *fn, const rf_region_hooks *hooks,
+                           const rf_policy *policy)
+{
+    if (fn->destroy)
+        fn->destroy(fn->payload);
+    if (hooks->destroy)
+        hooks->destroy(hooks->payload);
+    if (policy->destroy)
+        policy->destroy(policy->payload);
+}
+
 static void frame_end(rf_frame *frame)
 {
     rf_context *ctx = frame->ctx;
@@ -10,15 +21,10 @@ static void frame_end(rf_frame *frame)
         rf_replay_end(frame->replays);
     rf_keep_end(&frame->keep);
     rf_island_end(ctx, frame->islands);
-    rf_op_trail_end(frame->log);
+    rf_op_trail_end(frame->trail);
     for (size_t i = 0; i < frame->num_inputs; i++)
         rf_slot_release(&frame->inputs[i].slot);
-    if (frame->fn.destroy)
-        frame->fn.destroy(frame->fn.payload);
-    if (frame->hooks.destroy)
-        frame->hooks.destroy(frame->hooks.payload);
-    if (frame->policy.destroy)
-        frame->policy.destroy(frame->policy.payload);
+    rf_frame_end_payloads(&frame->fn, &frame->hooks, &frame->policy);
     rf_host_free_text(ctx, frame->label);
     rf_host_free(ctx, frame->inputs, frame->cap_inputs * sizeof *frame->inputs);
     rf_host_free(ctx, frame->records, frame->cap_records * sizeof *frame->records);
@@ -284,7 +290,7 @@ rf_status rf_frame_create(rf_frame **out, rf_scope *s, const rf_region_call *cal
     rf_status status = RF_OK;
     if (opts->label && !(frame->label = rf_host_copy_text(ctx, opts->label)))
         status = ctx->record.error.code;
-    if (!status && opts->debug && !(frame->log = rf_op_trail_create(ctx)))
+    if (!status && opts->debug && !(frame->trail = rf_op_trail_create(ctx)))
         status = ctx->record.error.code;
     if (!status)
         status = frame_inputs(frame, s, call->in);

@@ -17,6 +17,7 @@
 #include "grad/engine.h"
 #include "remat/keep.h"
 #include "remat/region.h"
+#include "remat/trail.h"
 #include "remat/watch.h"
 
 typedef struct rf_replay rf_replay;
@@ -72,7 +73,7 @@ struct rf_frame {
     int complete; /* its forward has returned   */
     rf_kept_list keep;
     rf_island *islands;
-    rf_op_trail *log; /* of the forward; NULL unless debug */
+    rf_op_trail *trail; /* of the forward; NULL unless debug */
     rf_replay *replays;
 };
 
@@ -97,7 +98,7 @@ struct rf_replay {
     rf_status mismatch; /* first difference from the forward */
     size_t mismatch_slot;
     rf_shape mismatch_shape;
-    rf_op_trail *log; /* NULL unless debug */
+    rf_op_trail *trail; /* NULL unless debug */
 };
 
 /* A region whose function runs: the first time (replay is NULL) or again. */
@@ -115,9 +116,14 @@ struct rf_region_run {
 
 rf_status rf_frame_create(rf_frame **out, rf_scope *s, const rf_region_call *call);
 void rf_frame_unref(rf_frame *frame);
+/* Call the destroy of each that has one. */
+void rf_frame_end_payloads(const rf_function *fn, const rf_region_hooks *hooks,
+                           const rf_policy *policy);
 void rf_frame_drop_unwanted(rf_frame *frame);
 /* A hash of the elements, or of some of them, as verify asks; 0: it does not, or there are none. */
 uint64_t rf_verify_hash(rf_verify verify, const rf_storage *s, const rf_view *view);
+/* rf_keeper.begin of both passes: what an op may do in a region, and results that there are. */
+rf_status rf_region_begin(rf_keeper *keeper, rf_step *step);
 /* rf_keeper.save of the first run. */
 rf_status rf_frame_save(rf_keeper *keeper, const rf_save *save, rf_slot *slot);
 /* "region NAME" for messages; buffer has room for 128. */

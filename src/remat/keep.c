@@ -5,10 +5,8 @@
 
 /* ---- the list ---- */
 
-static void keep_drop(rf_kept_list *keep, rf_kept *kept)
+static void keep_drop(rf_kept *kept)
 {
-    if (!kept->tiered)
-        keep->bytes -= kept->storage ? kept->storage->bytes : 0;
     rf_storage_unref(kept->storage);
     rf_tiered_end(kept->tiered);
     *kept = (rf_kept){0};
@@ -17,7 +15,7 @@ static void keep_drop(rf_kept_list *keep, rf_kept *kept)
 void rf_keep_drop_after(rf_kept_list *keep, int64_t step)
 {
     while (keep->num && keep->v[keep->num - 1].step > step)
-        keep_drop(keep, &keep->v[--keep->num]);
+        keep_drop(&keep->v[--keep->num]);
 }
 
 void rf_keep_end(rf_kept_list *keep)
@@ -72,11 +70,10 @@ static rf_status keep_results(rf_region_run *run, const rf_step *step, rf_fate f
         status = keep_send(&keep->v[keep->num], t->storage, fate);
         if (status)
             break;
-        keep->bytes += keep->v[keep->num].tiered ? 0 : t->storage->bytes;
         keep->num++;
     }
     while (status && keep->num > before)
-        keep_drop(keep, &keep->v[--keep->num]);
+        keep_drop(&keep->v[--keep->num]);
     keep->trials += trial ? keep->num - before : 0;
     return status;
 }
@@ -104,7 +101,7 @@ static void keep_sift(rf_kept_list *keep, int (*needed)(const rf_kept_list *, si
             if (stays)
                 keep->v[to++] = keep->v[k];
             else
-                keep_drop(keep, &keep->v[k]);
+                keep_drop(&keep->v[k]);
     }
     keep->trials -= keep->num - to;
     keep->num = to;

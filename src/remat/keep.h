@@ -41,8 +41,7 @@ typedef struct rf_kept_list {
     int open; /* the closer is on a list */
     rf_kept *v;
     size_t num, capacity;
-    size_t trials;  /* how many are on trial, at the end of v */
-    uint64_t bytes; /* of those that stay in memory, all together */
+    size_t trials; /* how many are on trial, at the end of v */
 } rf_kept_list;
 
 /* After a step of the first run: ask the policy, keep what it says. */
@@ -62,14 +61,5 @@ void rf_keep_end(rf_kept_list *keep);
  */
 void rf_keep_refuse_begin(rf_scope *s);
 void rf_keep_refuse_end(rf_scope *s, const rf_values *out);
-
-/* ---- oplog.c: the ops of a pass, for debugging ---- */
-
-typedef struct rf_op_trail rf_op_trail;
-rf_op_trail *rf_op_trail_create(rf_context *ctx);
-void rf_op_trail_end(rf_op_trail *log); /* NULL is fine */
-rf_status rf_op_trail_add(rf_op_trail *log, const rf_step *step);
-/* Copies of the two are the context's mismatch from now on. */
-void rf_op_trail_report(rf_context *ctx, const rf_op_trail *forward, const rf_op_trail *recompute);
 
 #endif

@@ -23,26 +23,21 @@ rf_pass rf_pass_current(const rf_scope *s)
 
 static void region_give_up(const rf_region_call *call)
 {
-    if (call->fn.destroy)
-        call->fn.destroy(call->fn.payload);
-    if (call->hooks.destroy)
-        call->hooks.destroy(call->hooks.payload);
-    if (call->policy.destroy)
-        call->policy.destroy(call->policy.payload);
+    rf_frame_end_payloads(&call->fn, &call->hooks, &call->policy);
 }
 
-/* What an op may do in a region, whatever the pass. What happens once has happened when the region
- * runs for the first time inside the recompute of another. */
-static rf_status region_begin(rf_keeper *keeper, rf_step *step)
+/* In a replay, and in a region that runs for the first time inside of one, what happens once has
+ * happened. */
+rf_status rf_region_begin(rf_keeper *keeper, rf_step *step)
 {
-    const rf_region_run *run = (const rf_region_run *)keeper;
+    rf_region_run *run = (rf_region_run *)keeper;
     const rf_op_class *op = step->c->call.op;
     if (op->traits & RF_OP_FORBID)
         return rf_fail(step->scope->ctx, RF_E_UNSUPPORTED,
                        "%s has an effect that must not happen twice: call it outside of regions",
                        op->name);
     uint32_t once = RF_OP_ONCE | RF_OP_INPLACE;
-    if ((op->traits & once) == RF_OP_ONCE && run->outer)
+    if ((op->traits & once) == RF_OP_ONCE && run->outer && !run->replay)
         return rf_fail(step->scope->ctx, RF_E_UNSUPPORTED,
                        "%s happens once and has a result of its own: not in a region inside of a "
                        "region",
@@ -51,15 +46,15 @@ static rf_status region_begin(rf_keeper *keeper, rf_step *step)
         step->out[0] = step->in[0];
         step->given = 1;
     }
-    return RF_OK;
+    return run->replay && !step->given ? rf_keep_give(run, step) : RF_OK;
 }
 
 static rf_status region_done(rf_keeper *keeper, rf_step *step)
 {
     rf_region_run *run = (rf_region_run *)keeper;
     rf_status status = rf_keep_step(run, step);
-    if (!status && run->frame->log)
-        status = rf_op_trail_add(run->frame->log, step);
+    if (!status && run->frame->trail)
+        status = rf_op_trail_add(run->frame->trail, step);
     run->steps++;
     return status;
 }
@@ -95,7 +90,7 @@ rf_status rf_region_run_call(rf_scope *s, const rf_region_call *call)
         ctx->region_begin = ctx->node_clock + 1;
     rf_region_run run = {.base = {.hooks = s->hooks,
                                   .save = rf_frame_save,
-                                  .begin = region_begin,
+                                  .begin = rf_region_begin,
                                   .done = region_done},
                          .frame = frame,
                          .outer = (rf_region_run *)ctx->keeper,

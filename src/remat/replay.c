@@ -47,8 +47,8 @@ void rf_replay_handed_out(rf_replay *replay, size_t index)
 /* With debug: copies of both lists of ops are the context's from now on. */
 static void replay_report(const rf_replay *replay)
 {
-    if (replay->log)
-        rf_op_trail_report(replay->frame->ctx, replay->frame->log, replay->log);
+    if (replay->trail)
+        rf_op_trail_report(replay->frame->ctx, replay->frame->trail, replay->trail);
 }
 
 /* Time spent on recomputing, counted once however deep it nests. */
@@ -157,23 +157,11 @@ static rf_status replay_save(rf_keeper *keeper, const rf_save *save, rf_slot *sl
     return RF_OK;
 }
 
-static rf_status replay_begin(rf_keeper *keeper, rf_step *step)
-{
-    rf_region_run *run = (rf_region_run *)keeper;
-    uint32_t traits = step->c->call.op->traits;
-    if ((traits & RF_OP_ONCE) && (traits & RF_OP_INPLACE)) {
-        step->out[0] = step->in[0];
-        step->given = 1;
-        return RF_OK;
-    }
-    return rf_keep_give(run, step);
-}
-
 static rf_status replay_done(rf_keeper *keeper, rf_step *step)
 {
     rf_region_run *run = (rf_region_run *)keeper;
     run->steps++;
-    return run->replay->log ? rf_op_trail_add(run->replay->log, step) : RF_OK;
+    return run->replay->trail ? rf_op_trail_add(run->replay->trail, step) : RF_OK;
 }
 
 /* ---- running ---- */
@@ -236,7 +224,7 @@ static rf_status replay_run(rf_replay *replay)
     /* Stands for the regions that were around the first run: see rf_frame_input.from_region. */
     rf_region_run around = {.frame = frame, .id = ++ctx->region_clock};
     rf_region_run run = {
-        .base = {.again = 1, .save = replay_save, .begin = replay_begin, .done = replay_done},
+        .base = {.again = 1, .save = replay_save, .begin = rf_region_begin, .done = replay_done},
         .frame = frame,
         .replay = replay,
         .outer = &around,
@@ -310,7 +298,7 @@ void rf_replay_end(rf_replay *replay)
             break;
         }
     rf_run_forget_closer(ctx, &replay->closer);
-    rf_op_trail_end(replay->log);
+    rf_op_trail_end(replay->trail);
     for (size_t i = 0; i < replay->num; i++)
         replay_drop(&replay->values[i]);
     rf_host_free(ctx, replay->values, replay->num * sizeof *replay->values);
@@ -325,9 +313,9 @@ static rf_replay *replay_new(rf_frame *frame)
         return NULL;
     replay->num = frame->num_records;
     replay->values = rf_host_alloc(ctx, replay->num * sizeof *replay->values);
-    if (replay->values && frame->log)
-        replay->log = rf_op_trail_create(ctx);
-    if (!replay->values || (frame->log && !replay->log)) {
+    if (replay->values && frame->trail)
+        replay->trail = rf_op_trail_create(ctx);
+    if (!replay->values || (frame->trail && !replay->trail)) {
         rf_host_free(ctx, replay->values, replay->num * sizeof *replay->values);
         rf_host_free(ctx, replay, sizeof *replay);
         return NULL;

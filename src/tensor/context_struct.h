@@ -83,7 +83,7 @@ struct rf_context {
     rf_retired *retired;
     uint64_t live_nodes; /* graph nodes alive */
     uint64_t live_handles;
-    struct rf_mismatch *mismatch; /* the last one: remat/oplog.c */
+    struct rf_mismatch *mismatch; /* the last one: remat/trail.c */
     void (*mismatch_end)(rf_context *ctx);
     struct rf_tiers *tiers; /* tensor/tiered.c; NULL until a value is sent away */
     char *spill_folder;

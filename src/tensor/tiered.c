@@ -212,7 +212,7 @@ static rf_status tiered_to_file(rf_tiered *t, rf_storage *s)
                     t->bytes, (unsigned long long)why.limit);
     if (status)
         return status;
-    rf_spill_reserve(tiers->spill, t->bytes, &t->piece);
+    t->piece = rf_spill_reserve(tiers->spill, t->bytes);
     if (tiers->flight[RF_TIERED_FLIGHT - 1]) {
         rf_tiered *oldest = tiers->flight[0];
         tiered_written(oldest);

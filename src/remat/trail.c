@@ -1,23 +1,23 @@
-/* oplog.c: the ops of the two passes of a region, for debugging. A log belongs to its frame or its
- * replay; on a mismatch a context takes copies, which live until the next. */
+/* trail.c: the ops of the two passes of a region, for debugging. A trail belongs to its frame or
+ * its replay; on a mismatch a context takes copies, which live until the next. */
 #include "remat/frame.h"
 
 #include <stdio.h>
 #include <string.h>
 
-typedef struct op_logged {
+typedef struct trail_op {
     const rf_op_class *op;
     const void *module;
     rf_shape shape; /* of the first result */
-} op_logged;
+} trail_op;
 
 struct rf_op_trail {
     rf_context *ctx;
-    op_logged *v;
+    trail_op *v;
     size_t num, capacity;
 };
 
-/* A logged op with its path as text, which outlives the module. */
+/* One op with its path as text, which outlives the module. */
 typedef struct mismatch_op {
     const char *op;
     char path[128];
@@ -36,26 +36,28 @@ struct rf_mismatch {
 
 rf_op_trail *rf_op_trail_create(rf_context *ctx)
 {
-    rf_op_trail *log = rf_host_alloc(ctx, sizeof *log);
-    if (log)
-        log->ctx = ctx;
-    return log;
+    rf_op_trail *trail = rf_host_alloc(ctx, sizeof *trail);
+    if (trail)
+        trail->ctx = ctx;
+    return trail;
 }
 
-void rf_op_trail_end(rf_op_trail *log)
+void rf_op_trail_end(rf_op_trail *trail)
 {
-    if (!log)
+    if (!trail)
         return;
-    rf_context *ctx = log->ctx;
-    rf_host_free(ctx, log->v, log->capacity * sizeof *log->v);
-    rf_host_free(ctx, log, sizeof *log);
+    rf_context *ctx = trail->ctx;
+    rf_host_free(ctx, trail->v, trail->capacity * sizeof *trail->v);
+    rf_host_free(ctx, trail, sizeof *trail);
 }
 
-rf_status rf_op_trail_add(rf_op_trail *log, const rf_step *step)
+rf_status rf_op_trail_add(rf_op_trail *trail, const rf_step *step)
 {
-    rf_status status = rf_host_grow(log->ctx, &log->v, log->num, &log->capacity, sizeof *log->v);
+    rf_status status =
+        rf_host_grow(trail->ctx, &trail->v, trail->num, &trail->capacity, sizeof *trail->v);
     if (!status)
-        log->v[log->num++] = (op_logged){step->c->call.op, log->ctx->module, step->c->out[0].shape};
+        trail->v[trail->num++] =
+            (trail_op){step->c->call.op, trail->ctx->module, step->c->out[0].shape};
     return status;
 }
 
@@ -72,17 +74,17 @@ static void mismatch_end(rf_context *ctx)
     rf_host_free(ctx, m, sizeof *m);
 }
 
-static int mismatch_copy(rf_context *ctx, mismatch_list *list, const rf_op_trail *log)
+static int mismatch_copy(rf_context *ctx, mismatch_list *list, const rf_op_trail *trail)
 {
-    list->v = rf_host_alloc(ctx, log->num * sizeof *list->v);
+    list->v = rf_host_alloc(ctx, trail->num * sizeof *list->v);
     if (!list->v)
         return 0;
-    list->num = log->num;
-    for (size_t i = 0; i < log->num; i++) {
-        list->v[i].op = log->v[i].op->name;
-        list->v[i].shape = log->v[i].shape;
-        if (log->v[i].module && ctx->path_writer)
-            ctx->path_writer(log->v[i].module, list->v[i].path, sizeof list->v[i].path);
+    list->num = trail->num;
+    for (size_t i = 0; i < trail->num; i++) {
+        list->v[i].op = trail->v[i].op->name;
+        list->v[i].shape = trail->v[i].shape;
+        if (trail->v[i].module && ctx->path_writer)
+            ctx->path_writer(trail->v[i].module, list->v[i].path, sizeof list->v[i].path);
     }
     return 1;
 }
