@@ -129,10 +129,13 @@ typedef struct rf_context_options {
                               /* With "portable" and one thread no library underneath is    */
                               /* called, and nothing is allocated outside alloc or memory   */
     const char *spill_folder; /* copied: where the spill file is made; NULL: the current folder */
+    int dry; /* nothing has bytes and no kernel runs, but shapes, graphs, errors and the ledger are
+                as always: a model and its step cost nothing and tell what they would take. Reading
+                a value is RF_E_DEVICE. See predict.h */
 } rf_context_options;
-#define RF_CONTEXT_OPTIONS_INIT                                  \
-    {                                                            \
-        sizeof(rf_context_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
+#define RF_CONTEXT_OPTIONS_INIT                                     \
+    {                                                               \
+        sizeof(rf_context_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
     }
 
 /* Create a context (owned). RF_E_ARGUMENT for an unknown isa or a buffer too small to begin in. */

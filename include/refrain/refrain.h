@@ -11,6 +11,7 @@
 #include <refrain/module.h>
 #include <refrain/checkpoint.h>
 #include <refrain/explain.h>
+#include <refrain/predict.h>
 #include <refrain/nn.h>
 #include <refrain/optim.h>
 #include <refrain/data.h>

@@ -286,7 +286,7 @@ rf_status rf_dataset_next(rf_dataset *data, rf_scope *s, rf_tensor **ids, rf_ten
             return status;
     }
     rf_status status = dataset_give(data, s, (size_t)data->opts.batch, ids, targets);
-    data->position += !status;
+    data->position += !status && !rf_context_is_dry(rf_scope_context(s));
     return status;
 }
 

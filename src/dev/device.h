@@ -22,5 +22,6 @@ typedef struct rf_device_class {
 
 extern const rf_device_class rf_device_cpu;
 extern const rf_device_class rf_device_meta;
+extern const rf_device_class rf_device_dry;
 
 #endif

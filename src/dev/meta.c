@@ -36,6 +36,16 @@ static rf_status meta_copy_out(void *queue, void *host, const void *src, size_t 
     return RF_E_DEVICE; /* a shape has no values to read */
 }
 
+/* The processor in a dry run (tensor/dry.h). */
+const rf_device_class rf_device_dry = {.size = sizeof(rf_device_class),
+                                       .version = RF_DEVICE_VERSION,
+                                       .name = "cpu",
+                                       .has_bytes = 0,
+                                       .alloc = meta_alloc,
+                                       .free = meta_free,
+                                       .copy_in = meta_copy_in,
+                                       .copy_out = meta_copy_out};
+
 const rf_device_class rf_device_meta = {.size = sizeof(rf_device_class),
                                         .version = RF_DEVICE_VERSION,
                                         .name = "meta",

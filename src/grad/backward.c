@@ -46,9 +46,7 @@ void rf_grad_clear(rf_tensor *t)
     rf_node *leaf = backward_leaf(t);
     if (!leaf)
         return;
-    rf_tensor *grad = leaf->grad;
-    leaf->grad = NULL;
-    rf_tensor_drop(grad);
+    rf_leaf_set_grad(leaf, NULL);
 }
 
 rf_status rf_grad_set(rf_tensor *t, rf_tensor *g)
@@ -66,8 +64,7 @@ rf_status rf_grad_set(rf_tensor *t, rf_tensor *g)
     rf_tensor *held = leaf ? rf_handle_alias(NULL, g) : NULL;
     if (!held)
         return ctx->record.error.code;
-    rf_grad_clear(t);
-    leaf->grad = held;
+    rf_leaf_set_grad(leaf, held);
     return RF_OK;
 }
 

@@ -115,14 +115,6 @@ static rf_status accumulate(rf_run *run, rf_scope *s, rf_edge edge, rf_tensor *g
     return s->status ? s->status : run->scope.status;
 }
 
-static void leaf_set_grad(rf_node *leaf, rf_tensor *held)
-{
-    rf_tensor *old = leaf->grad;
-    held->region = 0;
-    leaf->grad = held;
-    rf_tensor_drop(old);
-}
-
 rf_status rf_leaf_accumulate(rf_run *run, rf_scope *s, rf_node *leaf, rf_tensor *g)
 {
     if (leaf->grad && !run->create_graph) {
@@ -148,7 +140,8 @@ rf_status rf_leaf_accumulate(rf_run *run, rf_scope *s, rf_node *leaf, rf_tensor 
         }
         rf_storage_set_class(held->storage, RF_MEM_GRAD);
     }
-    leaf_set_grad(leaf, held);
+    held->region = 0;
+    rf_leaf_set_grad(leaf, held);
     return RF_OK;
 }
 

@@ -92,7 +92,7 @@ static rf_status guard_before_write(rf_storage *s)
         rf_storage_create(&copy, ctx, s->device, (rf_mem_class)RF_MEM_ACTIVATION, s->bytes);
     if (status)
         return status;
-    if (s->data && s->bytes)
+    if (s->data && copy->data)
         memcpy(copy->data, s->data, s->bytes);
     rf_storage_unref(g->storage);
     g->storage = copy;

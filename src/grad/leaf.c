@@ -1,5 +1,5 @@
-/* leaf.c: when the value of a leaf whose gradient is whole may change, while its backward still
- * runs.
+/* leaf.c: the gradient of a leaf, and when the value of a leaf whose gradient is whole may change,
+ * while its backward still runs.
  *
  * Two may still read it: nodes that have saved it, and recomputes of regions that use it. All nodes
  * with an edge to the leaf have run by then, and given their slots back; but a region's function
@@ -10,6 +10,7 @@
  * backward does not reach) waits for the end of the run.
  */
 #include "grad/engine.h"
+#include "tensor/dry.h"
 
 void rf_leaf_used(rf_node *leaf, const rf_node *user)
 {
@@ -72,4 +73,57 @@ rf_status rf_leaf_passed(rf_run *run, uint64_t clock)
             status = leaf_take(run, leaf, !clock);
     }
     return status;
+}
+
+/* ---- the gradient ---- */
+
+/* The end of a dry run: gradients are those from before it. */
+static void leaf_restore(rf_context *ctx)
+{
+    rf_dry *dry = ctx->dry_run;
+    while (dry->leaves) {
+        rf_node *leaf = dry->leaves;
+        dry->leaves = leaf->dry_next;
+        rf_tensor *grad = leaf->grad;
+        leaf->grad = leaf->dry_grad;
+        leaf->dry_grad = NULL;
+        leaf->dry_next = NULL;
+        leaf->dry_aside = 0;
+        rf_tensor_drop(grad);
+        if (!leaf->handles[0]) {
+            rf_tensor_drop(leaf->grad);
+            leaf->grad = NULL;
+        }
+        rf_node_unref(ctx, &leaf->ref);
+    }
+}
+
+/* A real gradient stays held until the end; its bytes are nobody's meanwhile. */
+static void leaf_put_aside(rf_node *leaf)
+{
+    rf_dry *dry = leaf->ctx->dry_run;
+    leaf->ref.refs++;
+    leaf->dry_aside = 1;
+    leaf->dry_grad = leaf->grad;
+    leaf->grad = NULL;
+    leaf->dry_next = dry->leaves;
+    dry->leaves = leaf;
+    dry->leaves_restore = leaf_restore;
+    if (leaf->dry_grad && leaf->dry_grad->storage)
+        rf_dry_put_aside(leaf->dry_grad->storage);
+}
+
+static int leaf_is_real(const rf_node *leaf)
+{
+    const rf_tensor *t = leaf->handles[0];
+    return t && t->storage && !t->storage->dry;
+}
+
+void rf_leaf_set_grad(rf_node *leaf, rf_tensor *held)
+{
+    if (leaf->ctx->dry_run && !leaf->dry_aside && leaf_is_real(leaf))
+        leaf_put_aside(leaf);
+    rf_tensor *old = leaf->grad;
+    leaf->grad = held;
+    rf_tensor_drop(old);
 }

@@ -55,9 +55,7 @@ static void node_forget(rf_node_ref *ref, const rf_tensor *t)
     if (!node->op) {
         /* Nobody can read a leaf's gradient without its handle; and a recorded gradient would keep
          * the leaf alive for ever. */
-        rf_tensor *grad = node->grad;
-        node->grad = NULL;
-        rf_tensor_drop(grad);
+        rf_leaf_set_grad(node, NULL);
     }
 }
 

@@ -58,6 +58,11 @@ struct rf_node {
     uint32_t waiting;
     uint8_t needed, captured;
     rf_node *later; /* a leaf whose gradient is whole, waiting to be taken */
+
+    /* Of a leaf whose gradient a dry run has changed (grad/leaf.c). */
+    uint8_t dry_aside;
+    rf_node *dry_next;
+    rf_tensor *dry_grad; /* from before; held */
     rf_tensor *grads[RF_MAX_OUTPUTS];
 
     unsigned char attrs[RF_MAX_ATTRS];
@@ -69,6 +74,8 @@ rf_node *rf_node_create(rf_context *ctx, const rf_op_class *op, size_t num_in, s
                         size_t num_slots);
 /* The node that t's gradient goes to: of the op that made it, or its own leaf, made now. */
 rf_node *rf_node_of(rf_tensor *t);
+/* Give a leaf another gradient, which is held, or none. */
+void rf_leaf_set_grad(rf_node *leaf, rf_tensor *held);
 /* Give the slots back. */
 void rf_node_consume(rf_node *node);
 

@@ -1,5 +1,6 @@
 /* execute.c: from tensors to a kernel and back. See op.h. */
 #include "op/op.h"
+#include "tensor/dry.h"
 #include "tensor/trace.h"
 
 #include <string.h>
@@ -164,6 +165,8 @@ rf_status rf_op_compute(rf_op_call *call)
         status = call->op->forward(call);
     if (status && ctx->record.error.code != status)
         rf_fail(ctx, status, "%s: %s", call->op->name, rf_status_text(status));
+    if (ctx->dry && !status)
+        rf_dry_spend(ctx, call);
     rf_op_counts *counts = rf_op_tally_of(ctx, call->op);
     if (counts && !status) {
         counts->executed++;

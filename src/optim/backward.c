@@ -113,7 +113,7 @@ rf_status rf_optim_backward(rf_optim *opt, rf_scope *s, rf_tensor *loss,
     if (!status)
         status = optim_take_rest(&taker);
     rf_host_free(ctx, taker.places, bytes);
-    if (!status)
+    if (!status && !rf_context_is_dry(ctx))
         opt->steps++;
     return status;
 }

@@ -235,7 +235,7 @@ static rf_status optim_move(rf_optim *opt, size_t index)
                           .lr = opt->lr * item->lr_scale,
                           .param = rf_optim_view(item->param),
                           .grad = rf_optim_view(rf_grad(item->param))};
-    if (!move.param.data || !move.grad.data || !counts)
+    if (rf_context_is_dry(opt->ctx) || !move.param.data || !move.grad.data || !counts)
         return RF_OK;
     for (size_t i = 0; i < RF_OPTIM_MOMENTS && item->moments[i]; i++)
         move.moments[i] = rf_optim_view(item->moments[i]);
@@ -272,7 +272,7 @@ rf_status rf_optim_step_one(rf_optim *opt, size_t index)
 rf_status rf_optim_step(rf_optim *opt)
 {
     rf_status status = optim_step(opt, 0, opt->num);
-    if (!status)
+    if (!status && !rf_context_is_dry(opt->ctx))
         opt->steps++;
     return status;
 }

@@ -9,9 +9,9 @@
  * a replay what they were before it.
  */
 #include "remat/frame.h"
+#include "tensor/trace.h"
 
 #include <stdio.h>
-#include <time.h>
 
 /* ---- values ---- */
 
@@ -54,12 +54,9 @@ static void replay_report(const rf_replay *replay)
 /* Time spent on recomputing, counted once however deep it nests. */
 static void replay_clock(rf_context *ctx, int begin)
 {
-    struct timespec now;
     if (begin ? ctx->recompute_depth++ : --ctx->recompute_depth)
         return;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    double seconds = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-    ctx->recompute_seconds += begin ? -seconds : seconds;
+    ctx->recompute_seconds += begin ? -rf_clock(ctx) : rf_clock(ctx);
 }
 
 /* Whether the value is the forward's, where its hash was taken. */

@@ -1,4 +1,5 @@
 /* context.c: making and ending contexts, their errors and their bookkeeping memory. */
+#include "tensor/dry.h"
 #include "tensor/tiered.h"
 #include "tensor/trace.h"
 #include "base/check.h"
@@ -10,11 +11,32 @@
 
 /* ---- bookkeeping memory ---- */
 
+/* Bookkeeping is real in a dry run too: it is in both ledgers. */
+static int context_enter(rf_context *ctx, size_t bytes, rf_ledger_refusal *why)
+{
+    rf_ledger *real = ctx->dry_run ? &ctx->dry_run->ledger : NULL;
+    if (real && !rf_ledger_enter(real, RF_DEVICE_CPU, RF_MEM_OTHER, bytes, why))
+        return 0;
+    if (rf_ledger_enter(&ctx->ledger, RF_DEVICE_CPU, RF_MEM_OTHER, bytes, why))
+        return 1;
+    if (real)
+        rf_ledger_leave(real, RF_DEVICE_CPU, RF_MEM_OTHER, bytes);
+    return 0;
+}
+
+static void context_leave(rf_context *ctx, size_t bytes)
+{
+    if (ctx->dry_run)
+        rf_ledger_leave(&ctx->dry_run->ledger, RF_DEVICE_CPU, RF_MEM_OTHER, bytes);
+    rf_ledger_leave(&ctx->ledger, RF_DEVICE_CPU, RF_MEM_OTHER, bytes);
+    rf_trace_memory(ctx, RF_DEVICE_CPU, RF_MEM_OTHER, -(int64_t)bytes, 0);
+}
+
 static void *context_chunk_get(void *payload, size_t bytes)
 {
     rf_context *ctx = payload;
     rf_ledger_refusal why;
-    if (!rf_ledger_enter(&ctx->ledger, RF_DEVICE_CPU, RF_MEM_OTHER, bytes, &why)) {
+    if (!context_enter(ctx, bytes, &why)) {
         rf_fail(ctx, RF_E_BUDGET, "%zu bytes of bookkeeping would pass the %s limit of %llu", bytes,
                 rf_mem_class_name(why.cls), (unsigned long long)why.limit);
         ctx->record.error.bytes_wanted = bytes;
@@ -31,8 +53,7 @@ static void *context_chunk_get(void *payload, size_t bytes)
         p = rf_allocator_get(&ctx->alloc, bytes);
     }
     if (!p) {
-        rf_ledger_leave(&ctx->ledger, RF_DEVICE_CPU, RF_MEM_OTHER, bytes);
-        rf_trace_memory(ctx, RF_DEVICE_CPU, RF_MEM_OTHER, -(int64_t)bytes, 0);
+        context_leave(ctx, bytes);
         rf_fail(ctx, RF_E_MEMORY, "no memory for %zu bytes of bookkeeping", bytes);
         ctx->record.error.bytes_wanted = bytes;
     }
@@ -43,8 +64,7 @@ static void context_chunk_put(void *payload, void *p, size_t bytes)
 {
     rf_context *ctx = payload;
     rf_allocator_put(&ctx->alloc, p, bytes);
-    rf_ledger_leave(&ctx->ledger, RF_DEVICE_CPU, RF_MEM_OTHER, bytes);
-    rf_trace_memory(ctx, RF_DEVICE_CPU, RF_MEM_OTHER, -(int64_t)bytes, 0);
+    context_leave(ctx, bytes);
 }
 
 void *rf_host_alloc(rf_context *ctx, size_t bytes)
@@ -195,7 +215,8 @@ rf_status rf_context_create(rf_context **out, const rf_context_options *opts)
     ctx->alloc = alloc;
     ctx->slab =
         (rf_slab){.chunk_get = context_chunk_get, .chunk_put = context_chunk_put, .payload = ctx};
-    ctx->devices[RF_DEVICE_CPU] = &rf_device_cpu;
+    ctx->dry = opts->dry != 0;
+    ctx->devices[RF_DEVICE_CPU] = ctx->dry ? &rf_device_dry : &rf_device_cpu;
     ctx->devices[RF_DEVICE_META] = &rf_device_meta;
     ctx->kernels = kernels;
     ctx->threads = opts->threads ? opts->threads : context_processors();

@@ -87,6 +87,11 @@ struct rf_context {
     void (*mismatch_end)(rf_context *ctx);
     struct rf_tiers *tiers; /* tensor/tiered.c; NULL until a value is sent away */
     char *spill_folder;
+    int dry;                /* no bytes, no kernels: tensor/dry.h                    */
+    double dry_seconds;     /* what the ops of a dry run would have taken            */
+    struct rf_dry *dry_run; /* dry for a while: what is restored then; NULL: for good */
+    double (*cost)(void *payload, const rf_op_call *call); /* seconds; NULL: none */
+    void *cost_payload;
     double recompute_seconds;
     int recompute_depth;
 

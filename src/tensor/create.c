@@ -76,7 +76,7 @@ rf_tensor *rf_tensor_copy_in(rf_scope *s, rf_dtype dtype, size_t rank, const int
         rf_scope_fail(s, status, NULL);
         return NULL;
     }
-    if (t->storage->bytes)
+    if (t->storage->data)
         memcpy(t->storage->data, host, t->storage->bytes);
     return t;
 }

@@ -76,7 +76,11 @@ static rf_status read_ready(const rf_tensor *t)
     if (!t->storage)
         return rf_fail(ctx, RF_E_STALE,
                        "the tensor's bytes were used up by a backward; rf_tensor_hold keeps them");
-    if (!ctx->devices[t->storage->device]->has_bytes)
+    if (t->storage->dry)
+        return rf_fail(ctx, RF_E_DEVICE,
+                       "a dry run has no values: what is read here is a result of %s",
+                       t->storage->maker ? t->storage->maker : "no op");
+    if (t->storage->device == RF_DEVICE_META)
         return rf_fail(ctx, RF_E_DEVICE, "a tensor on the meta device has no values to read");
     return rf_storage_force(t->storage);
 }
@@ -110,6 +114,8 @@ rf_status rf_tensor_copy_out(const rf_tensor *t, void *host, size_t bytes)
 
 rf_status rf_tensor_copy_from(rf_tensor *t, const void *host, size_t bytes)
 {
+    if (t->ctx->dry && t->storage && bytes == rf_tensor_bytes(t))
+        return rf_storage_before_write(t->storage);
     rf_status status = read_check(t, bytes);
     if (!status)
         status = rf_storage_before_write(t->storage);

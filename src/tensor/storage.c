@@ -1,4 +1,5 @@
 /* storage.c: see storage.h. */
+#include "tensor/dry.h"
 #include "tensor/tiered.h"
 #include "tensor/trace.h"
 
@@ -104,6 +105,8 @@ static rf_storage *storage_new(rf_context *ctx, unsigned device, rf_mem_class cl
     s->device = (uint8_t)device;
     s->cls = (uint8_t)cls;
     s->bytes = bytes;
+    s->dry = device == RF_DEVICE_CPU && ctx->dry;
+    s->maker = s->dry ? ctx->op : NULL;
     return s;
 }
 
@@ -199,6 +202,8 @@ void rf_storage_unref(rf_storage *s)
     if (!s || --s->refs)
         return;
     rf_context *ctx = s->ctx;
+    if (ctx->dry && rf_dry_retains(s))
+        return;
     if (s->pending) {
         s->pending->orphan(s->pending, s);
     } else if (s->borrowed) {
@@ -213,7 +218,7 @@ void rf_storage_unref(rf_storage *s)
 
 void rf_storage_set_class(rf_storage *s, rf_mem_class cls)
 {
-    if (s->borrowed || s->cls == cls)
+    if (s->borrowed || s->cls == cls || (s->ctx->dry && !s->dry))
         return;
     if (!s->pending) {
         rf_ledger_move(&s->ctx->ledger, s->device, s->cls, cls, s->bytes);

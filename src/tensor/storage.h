@@ -29,10 +29,13 @@ struct rf_storage {
     uint8_t cls;
     uint8_t borrowed;
     uint8_t leaving; /* on its way to a file: see tiered.h */
+    uint8_t dry;     /* without bytes: made in a dry run   */
     size_t bytes;
     void *data;
     rf_pending *pending;
-    rf_buffer buffer; /* if borrowed */
+    rf_buffer buffer;  /* if borrowed */
+    rf_storage *later; /* waits for the end of a dry run: dry.h */
+    const char *maker; /* dry: the op that would have filled it, or NULL */
 };
 
 /* On and off the context's list. */

@@ -15,6 +15,7 @@ struct rf_tiered {
     uint64_t id;        /* of the storage that was sent */
     rf_storage *source; /* being written; referenced    */
     rf_storage *ahead;  /* being read ahead             */
+    int hosted;         /* on the host: counted there; host is NULL in a dry run */
     void *host;
     rf_spill_piece piece;
     rf_spill_job job;
@@ -26,13 +27,16 @@ struct rf_tiered {
 /* What a context has of tiers. */
 struct rf_tiers {
     rf_spill *spill;
+    int counted;                         /* the file's footprint is in the ledger */
     rf_tiered *last;                     /* the latest sent            */
     rf_tiered *flight[RF_TIERED_FLIGHT]; /* being written, oldest first */
 };
 
-static int tiered_has_bytes(const rf_tiered *t)
+/* Shapes on the meta device have nothing that could go anywhere. In a dry run the ledger is kept
+ * as if they had. */
+static int tiered_counts(const rf_tiered *t)
 {
-    return t->ctx->devices[t->device]->has_bytes;
+    return t->device != RF_DEVICE_META;
 }
 
 static rf_status tiered_failed(rf_context *ctx, const char *what, int error)
@@ -72,16 +76,20 @@ static rf_status tiered_file(rf_context *ctx)
 {
     rf_ledger_refusal why;
     struct rf_tiers *tiers = ctx->tiers;
-    if (tiers->spill)
-        return RF_OK;
     size_t bytes = rf_spill_footprint();
+    if (tiers->spill || (ctx->dry && tiers->counted))
+        return RF_OK;
     if (!tiered_enter(ctx, RF_DEVICE_CPU, RF_MEM_OTHER, bytes, &why))
         return rf_fail(ctx, RF_E_BUDGET, "%zu bytes for a spill file would pass the limit of %llu",
                        bytes, (unsigned long long)why.limit);
+    tiers->counted = 1;
+    if (ctx->dry)
+        return RF_OK;
     int error =
         rf_spill_open(&tiers->spill, &ctx->alloc, ctx->spill_folder ? ctx->spill_folder : ".");
     if (!error)
         return RF_OK;
+    tiers->counted = 0;
     tiered_leave(ctx, RF_DEVICE_CPU, RF_MEM_OTHER, bytes);
     return tiered_failed(ctx, "open", error);
 }
@@ -90,12 +98,23 @@ void rf_tiered_close(rf_context *ctx)
 {
     if (!ctx->tiers)
         return;
-    if (ctx->tiers->spill) {
+    if (ctx->tiers->spill)
         rf_spill_close(ctx->tiers->spill);
+    if (ctx->tiers->counted)
         tiered_leave(ctx, RF_DEVICE_CPU, RF_MEM_OTHER, rf_spill_footprint());
-    }
     rf_host_free(ctx, ctx->tiers, sizeof *ctx->tiers);
     ctx->tiers = NULL;
+}
+
+int rf_tiered_any(const rf_context *ctx)
+{
+    return ctx->tiers && ctx->tiers->last;
+}
+
+void rf_tiered_dry_end(rf_context *ctx)
+{
+    if (ctx->tiers)
+        ctx->tiers->counted = ctx->tiers->spill != NULL;
 }
 
 /* ---- jobs ---- */
@@ -103,6 +122,8 @@ void rf_tiered_close(rf_context *ctx)
 static void tiered_submit(rf_tiered *t, int write, void *data)
 {
     t->job = (rf_spill_job){.write = write, .data = data, .bytes = t->bytes, .at = t->piece.at};
+    if (t->ctx->dry)
+        return;
     t->busy = 1;
     rf_spill_submit(t->ctx->tiers->spill, &t->job);
 }
@@ -140,8 +161,9 @@ static rf_status tiered_copy(const rf_tiered *t, void *data, int away)
 {
     const rf_device_class *device = t->ctx->devices[t->device];
     double begin = rf_spill_now();
-    rf_status status = away ? device->copy_out(NULL, t->host, data, t->bytes)
-                            : device->copy_in(NULL, data, t->host, t->bytes);
+    rf_status status = t->ctx->dry ? RF_OK
+                       : away      ? device->copy_out(NULL, t->host, data, t->bytes)
+                                   : device->copy_in(NULL, data, t->host, t->bytes);
     tiered_tell(t, away, begin, rf_spill_now());
     return status;
 }
@@ -178,22 +200,32 @@ void rf_tiered_settle(rf_context *ctx, const rf_storage *s)
 
 /* ---- sending ---- */
 
+static void *tiered_host_bytes(const rf_tiered *t)
+{
+    rf_context *ctx = t->ctx;
+    size_t bytes = t->bytes ? t->bytes : 1;
+    void *host = ctx->dry ? NULL : rf_allocator_get(&ctx->alloc, bytes);
+    if (!host && ctx->recycle.bytes && !ctx->dry) {
+        rf_recycle_trim(&ctx->recycle, &ctx->alloc, 0);
+        host = rf_allocator_get(&ctx->alloc, bytes);
+    }
+    return host;
+}
+
 static rf_status tiered_to_host(rf_tiered *t, const rf_storage *s)
 {
     rf_context *ctx = t->ctx;
     rf_ledger_refusal why;
-    if (!tiered_has_bytes(t))
+    if (!tiered_counts(t))
         return RF_OK;
     if (!tiered_enter(ctx, RF_DEVICE_HOST, RF_MEM_ACTIVATION, t->bytes, &why))
         return rf_fail(ctx, RF_E_BUDGET, "%zu bytes on the host would pass its limit of %llu",
                        t->bytes, (unsigned long long)why.limit);
-    t->host = rf_allocator_get(&ctx->alloc, t->bytes ? t->bytes : 1);
-    if (!t->host && ctx->recycle.bytes) {
-        rf_recycle_trim(&ctx->recycle, &ctx->alloc, 0);
-        t->host = rf_allocator_get(&ctx->alloc, t->bytes ? t->bytes : 1);
-    }
-    if (t->host)
+    t->hosted = 1;
+    t->host = tiered_host_bytes(t);
+    if (t->host || ctx->dry)
         return tiered_copy(t, s->data, 1);
+    t->hosted = 0;
     tiered_leave(ctx, RF_DEVICE_HOST, RF_MEM_ACTIVATION, t->bytes);
     return rf_fail(ctx, RF_E_MEMORY, "no memory for %zu bytes on the host", t->bytes);
 }
@@ -203,7 +235,7 @@ static rf_status tiered_to_file(rf_tiered *t, rf_storage *s)
     rf_context *ctx = t->ctx;
     rf_ledger_refusal why;
     struct rf_tiers *tiers = ctx->tiers;
-    if (!tiered_has_bytes(t))
+    if (!tiered_counts(t))
         return RF_OK;
     rf_status status = tiered_file(ctx);
     if (!status && !tiered_enter(ctx, RF_DEVICE_FILE, RF_MEM_ACTIVATION, t->bytes, &why))
@@ -212,7 +244,7 @@ static rf_status tiered_to_file(rf_tiered *t, rf_storage *s)
                     t->bytes, (unsigned long long)why.limit);
     if (status)
         return status;
-    t->piece = rf_spill_reserve(tiers->spill, t->bytes);
+    t->piece = ctx->dry ? (rf_spill_piece){0, t->bytes} : rf_spill_reserve(tiers->spill, t->bytes);
     if (tiers->flight[RF_TIERED_FLIGHT - 1]) {
         rf_tiered *oldest = tiers->flight[0];
         tiered_written(oldest);
@@ -270,7 +302,7 @@ static void tiered_read_ahead(const rf_tiered *t)
     if (rf_storage_create(&next->ahead, ctx, next->device, (rf_mem_class)next->cls, next->bytes)) {
         ctx->record = record;
         ctx->errors = errors;
-    } else if (tiered_has_bytes(next)) {
+    } else if (tiered_counts(next)) {
         tiered_submit(next, 0, next->ahead->data);
     }
 }
@@ -289,9 +321,9 @@ static rf_status tiered_read(rf_tiered *t, rf_storage *s)
 {
     rf_context *ctx = t->ctx;
     t->given = 1;
-    if (!tiered_has_bytes(t))
+    if (!tiered_counts(t))
         return RF_OK;
-    if (t->host)
+    if (t->hosted)
         return tiered_copy(t, s->data, 0);
     if (!t->busy)
         tiered_submit(t, 0, s->data);
@@ -360,12 +392,13 @@ void rf_tiered_end(rf_tiered *t)
     if (t->source)
         tiered_written(t);
     tiered_forget(t);
-    if (t->host) {
+    if (t->hosted) {
         rf_allocator_put(&ctx->alloc, t->host, t->bytes ? t->bytes : 1);
         tiered_leave(ctx, RF_DEVICE_HOST, RF_MEM_ACTIVATION, t->bytes);
     }
     if (t->piece.bytes) {
-        rf_spill_release(ctx->tiers->spill, t->piece);
+        if (!ctx->dry)
+            rf_spill_release(ctx->tiers->spill, t->piece);
         tiered_leave(ctx, RF_DEVICE_FILE, RF_MEM_ACTIVATION, t->bytes);
     }
     if (t->after)

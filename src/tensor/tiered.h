@@ -30,6 +30,10 @@ rf_status rf_tiered_get(rf_tiered *t, rf_storage **out);
 void rf_tiered_end(rf_tiered *t); /* NULL is fine */
 /* s is about to change: whatever is on its way to the file gets there first. */
 void rf_tiered_settle(rf_context *ctx, const rf_storage *s);
+/* Whether anything is away. */
+int rf_tiered_any(const rf_context *ctx);
+/* Of a dry run that ends: nothing it sent is away any more. */
+void rf_tiered_dry_end(rf_context *ctx);
 /* Of a context that ends. */
 void rf_tiered_close(rf_context *ctx);
 

@@ -10,9 +10,11 @@ const char *rf_phase_name(rf_phase phase)
     return (unsigned)phase < RF_PHASES ? phase_names[phase] : "unknown";
 }
 
-static double trace_now(void)
+double rf_clock(const rf_context *ctx)
 {
     struct timespec now;
+    if (ctx->dry)
+        return ctx->dry_seconds;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
@@ -22,7 +24,7 @@ void rf_trace_set(rf_context *ctx, rf_trace_fn fn, void *payload)
     ctx->trace.fn = fn;
     ctx->trace.payload = payload;
     ctx->trace.number = 0;
-    ctx->trace.origin = trace_now();
+    ctx->trace.origin = rf_clock(ctx);
 }
 
 int rf_trace_is_set(const rf_context *ctx)
@@ -32,7 +34,7 @@ int rf_trace_is_set(const rf_context *ctx)
 
 double rf_trace_clock(const rf_context *ctx)
 {
-    return trace_now() - ctx->trace.origin;
+    return rf_clock(ctx) - ctx->trace.origin;
 }
 
 /* A value is computed again wherever it is asked for, so the depth of recomputing decides before

@@ -14,6 +14,9 @@ static inline int rf_tracing(const rf_context *ctx)
     return ctx->trace.fn != NULL;
 }
 
+/* Seconds, going forward only: of a real run by the system's clock, of a dry one what its ops would
+ * have taken so far. */
+double rf_clock(const rf_context *ctx);
 /* Seconds since the trace was set. */
 double rf_trace_clock(const rf_context *ctx);
 /* Tell an event: number and phase are filled in, texts that are NULL and the region if it is 0;
