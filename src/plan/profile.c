@@ -191,8 +191,9 @@ double rf_costs_of(rf_costs *costs, const rf_op_call *call)
     return rf_costs_seconds(costs, rf_costs_note(costs, call));
 }
 
-rf_status rf_costs_put(rf_costs *costs, const char *text, size_t len, double seconds)
+rf_status rf_costs_put(rf_costs *costs, const char *text, double seconds)
 {
+    size_t len = strlen(text);
     uint64_t key = rf_cost_key_of_text(text, len);
     rf_cost_entry *entry = costs_find(costs, key);
     if (!entry)
@@ -202,6 +203,13 @@ rf_status rf_costs_put(rf_costs *costs, const char *text, size_t len, double sec
     entry->cost.seconds = seconds;
     entry->cost.origin = RF_COST_MEASURED;
     return RF_OK;
+}
+
+rf_status rf_costs_put_absent(rf_costs *costs, const char *text, double seconds)
+{
+    const rf_cost_entry *entry = costs_find(costs, rf_cost_key_of_text(text, strlen(text)));
+    return entry && entry->cost.origin == RF_COST_MEASURED ? RF_OK
+                                                           : rf_costs_put(costs, text, seconds);
 }
 
 void rf_costs_set_rates(rf_costs *costs, const rf_cost_rates *rates)

@@ -27,7 +27,7 @@ enum { RF_COST_TEXT = 8192, RF_COST_NAME = 256 };
 /* ---- keys ---- */
 
 /* The key of a call, and its text if there is a buffer of RF_COST_TEXT bytes for it:
- *   "linear f32(8,16) f32(16,4) - > f32(8,4) #01"
+ *   "linear f32(8,16) f32(4,16) - > f32(8,4)"
  * the op; its inputs, "-" where absent, with strides "[1,16]" where they are not row-major; its
  * outputs; the attributes' bytes in hexadecimal, without the zeros at their end, if there are any.
  * The device is no part of it: shapes on meta stand for the processor's. */
@@ -97,7 +97,9 @@ void rf_costs_reset_counts(rf_costs *costs);
 /* How many keys of an origin there are. */
 size_t rf_costs_num(const rf_costs *costs, rf_cost_origin origin);
 /* Put a measured cost; text is copied. RF_E_MEMORY is not recorded in a context. */
-rf_status rf_costs_put(rf_costs *costs, const char *text, size_t len, double seconds);
+rf_status rf_costs_put(rf_costs *costs, const char *text, double seconds);
+/* The same, unless this key's is measured already. */
+rf_status rf_costs_put_absent(rf_costs *costs, const char *text, double seconds);
 /* Entry number index in no particular order, below rf_costs_size. */
 size_t rf_costs_size(const rf_costs *costs);
 rf_cost rf_costs_at(const rf_costs *costs, size_t index);

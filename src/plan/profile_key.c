@@ -99,8 +99,8 @@ uint64_t rf_cost_key(const rf_op_call *call, char *text)
 {
     char own[RF_COST_TEXT];
     key_text t = {text ? text : own, 0};
-    size_t name = strlen(call->op->name);
-    key_add(&t, call->op->name, name < RF_COST_NAME ? name : RF_COST_NAME);
+    for (const char *c = call->op->name; *c && t.len < RF_COST_NAME; c++)
+        key_add_char(&t, *c > 0x20 && *c < 0x7F ? *c : '?'); /* it goes into a file */
     for (size_t i = 0; i < call->num_in; i++)
         key_add_view(&t, &call->in[i]);
     key_add(&t, " >", 2);
