@@ -1,5 +1,5 @@
-/* costs.h: measured costs (plan/profile.h) kept in a file between runs, so that a kernel is measured
- * once for each machine.
+/* costs.h: measured costs (plan/profile.h) kept in a file between runs, so that a kernel is
+ * measured once for each machine.
  *
  *   {"format": "refrain-costs", "version": 1, "machines": [
  *     {"cpu": "...", "threads": 2, "isa": "avx512", "library": "0.1.0", "costs": {
@@ -30,7 +30,8 @@ typedef struct rf_costs_machine {
 void rf_costs_machine_here(rf_costs_machine *m, const rf_context *ctx);
 
 /* Where costs are kept if nobody says otherwise: $XDG_CACHE_HOME/refrain/costs.json, or
- * ~/.cache/refrain/costs.json. Returns buffer (RF_COSTS_PATH bytes); NULL if there is no such place.
+ * ~/.cache/refrain/costs.json. Returns buffer (RF_COSTS_PATH bytes); NULL if there is no such
+ * place.
  */
 const char *rf_costs_default_path(char *buffer);
 

@@ -30,8 +30,7 @@ static size_t costs_call_bytes(size_t num_in, size_t num_out)
 void rf_cost_call_drop(rf_costs *costs, rf_cost_entry *entry)
 {
     if (entry->call)
-        costs_free(costs, entry->call,
-                   costs_call_bytes(entry->call->num_in, entry->call->num_out));
+        costs_free(costs, entry->call, costs_call_bytes(entry->call->num_in, entry->call->num_out));
     entry->call = NULL;
 }
 

@@ -11,7 +11,8 @@
  *   - rf_costs_note and rf_costs_of touch nothing of a context: they may be called from a trace,
  *     inside of what allocates. Their memory comes from the allocator beside the ledger, so a table
  *     changes no figure of the run that it listens to.
- *   - Measuring leaves the context as it was: ledger (but for its peaks), generator, error, tensors.
+ *   - Measuring leaves the context as it was: ledger (but for its peaks), generator, error,
+ * tensors.
  *
  * What does not run through rf_op_compute is not told and not counted: the optimiser's kernels,
  * copies between tiers, and the bookkeeping of an op, which is RF_COST_OVERHEAD in the model.

@@ -82,7 +82,8 @@ static void measure_fill(void *data, const rf_shape *shape, int64_t num, int64_t
     for (int64_t i = 0; i < MEASURE_PATTERN && i < num; i++) {
         state = state * 6364136223846793005u + 1442695040888963407u;
         double x = (double)(state >> 11) * 0x1p-53; /* in [0, 1) */
-        rf_element_set(&pattern, i, floats ? 0.25 + 0.75 * x : (double)(int64_t)(x * (double)below));
+        rf_element_set(&pattern, i,
+                       floats ? 0.25 + 0.75 * x : (double)(int64_t)(x * (double)below));
     }
     for (size_t step; done < bytes; done += step) {
         step = done < bytes - done ? done : bytes - done;
