@@ -136,6 +136,10 @@ struct rf_op_class {
     rf_op_cost (*cost)(const rf_op_call *call); /* NULL: bytes of inputs and outputs, no FLOPs  */
     /* Fill valid sample number `index`; return 0 when there are no more. */
     int (*sample)(size_t index, rf_op_sample *out);
+    /* Input number `input` holds indices: each below what this returns, which reads shapes and
+     * attributes only. For those who make up inputs, as measuring does. NULL, or 0 returned: it
+     * holds none. */
+    int64_t (*index_below)(const rf_op_call *call, size_t input);
 };
 
 /* Make an op known to a context (for reports and table walks; rf_op_run works without). op must

@@ -57,6 +57,7 @@ typedef struct rf_event {
     uint64_t avoided; /* REGION, first time: bytes that a plain run would have kept and it does
                          not. Its results are left out: what becomes of them is decided outside */
     rf_status status; /* OP, REGION: how it ended                                             */
+    const struct rf_op_call *call; /* OP: what ran (extend.h), else NULL                      */
 } rf_event;
 
 /* Told of every event, in order. It must not run ops, call modules or change the context: it is

@@ -126,27 +126,34 @@ static rf_status compute_with_workspace(rf_op_call *call, size_t bytes)
     return status;
 }
 
-/* Told after the kernel, so that begin and end are its own. */
-static void compute_tell(rf_op_call *call, double begin, rf_status status)
+rf_op_cost rf_op_cost_of(const rf_op_call *call)
 {
     rf_op_cost cost = {0, 0};
     size_t bytes;
-    double end = rf_trace_clock(call->ctx);
     if (call->op->cost)
-        cost = call->op->cost(call);
-    for (size_t i = 0; i < call->num_in && !call->op->cost; i++)
+        return call->op->cost(call);
+    for (size_t i = 0; i < call->num_in; i++)
         if (call->in[i].shape.dtype != RF_ABSENT && rf_shape_bytes(&call->in[i].shape, &bytes))
             cost.bytes += (double)bytes;
-    for (size_t j = 0; j < call->num_out && !call->op->cost; j++)
+    for (size_t j = 0; j < call->num_out; j++)
         if (rf_shape_bytes(&call->out[j].shape, &bytes))
             cost.bytes += (double)bytes;
+    return cost;
+}
+
+/* Told after the kernel, so that begin and end are its own. */
+static void compute_tell(rf_op_call *call, double begin, rf_status status)
+{
+    double end = rf_trace_clock(call->ctx);
+    rf_op_cost cost = rf_op_cost_of(call);
     rf_event event = {.kind = RF_EVENT_OP,
                       .begin = begin,
                       .end = end,
                       .device = (rf_device)call->out[0].shape.device,
                       .flops = cost.flops,
                       .moved = cost.bytes,
-                      .status = status};
+                      .status = status,
+                      .call = call};
     rf_trace_emit(call->ctx, &event);
 }
 

@@ -28,6 +28,9 @@ rf_status rf_op_adopt(rf_call *c, rf_scope *s, rf_storage **storages, rf_tensor 
 /* Call the kernel; views have their addresses. Counts it as executed. */
 rf_status rf_op_compute(rf_op_call *call);
 
+/* What a call costs: as the op says, else the bytes of its inputs and outputs. */
+rf_op_cost rf_op_cost_of(const rf_op_call *call);
+
 /* The tally of an op in a context; NULL if the table of tallies is full. */
 rf_op_counts *rf_op_tally_of(rf_context *ctx, const rf_op_class *op);
 

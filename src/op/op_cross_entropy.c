@@ -135,6 +135,14 @@ static rf_status entropy_composed(rf_op_grad *grad)
     return s->status;
 }
 
+/* The targets, just behind the logits. */
+static int64_t entropy_below(const rf_op_call *call, size_t input)
+{
+    size_t targets = call->op == &rf_op_cross_entropy ? 1 : 2;
+    const rf_shape *x = &call->in[targets - 1].shape;
+    return input == targets ? x->dims[x->rank - 1] : 0;
+}
+
 static int entropy_sample(size_t index, rf_op_sample *out)
 {
     static const int64_t x[3] = {2, 3, 5}, t[2] = {2, 3};
@@ -161,6 +169,7 @@ const rf_op_class rf_op_cross_entropy = {
     .backward_composed = entropy_composed,
     .workspace = entropy_workspace,
     .sample = entropy_sample,
+    .index_below = entropy_below,
 };
 
 static rf_status entropy_grad_infer(rf_op_call *call)
@@ -201,6 +210,7 @@ const rf_op_class rf_op_cross_entropy_grad = {
     .infer = entropy_grad_infer,
     .forward = entropy_grad_forward,
     .workspace = entropy_grad_workspace,
+    .index_below = entropy_below,
 };
 
 rf_tensor *rf_cross_entropy(rf_scope *s, rf_tensor *logits, rf_tensor *targets,

@@ -55,6 +55,11 @@ static rf_status embedding_backward(rf_op_grad *grad)
     return grad->scope->status;
 }
 
+static int64_t embedding_below(const rf_op_call *call, size_t input)
+{
+    return input == 1 ? call->in[0].shape.dims[0] : 0;
+}
+
 static int embedding_sample(size_t index, rf_op_sample *out)
 {
     static const int64_t table[2] = {5, 3}, ids[2] = {2, 4};
@@ -73,6 +78,7 @@ const rf_op_class rf_op_embedding = {
     .reads = embedding_reads,
     .backward = embedding_backward,
     .sample = embedding_sample,
+    .index_below = embedding_below,
 };
 
 static rf_status embedding_grad_infer(rf_op_call *call)
@@ -104,6 +110,11 @@ static rf_status embedding_grad_backward(rf_op_grad *grad)
     return grad->scope->status;
 }
 
+static int64_t embedding_grad_below(const rf_op_call *call, size_t input)
+{
+    return input == 1 ? *(const int64_t *)call->attrs : 0;
+}
+
 static int embedding_grad_sample(size_t index, rf_op_sample *out)
 {
     static const int64_t g[3] = {2, 4, 3}, ids[2] = {2, 4};
@@ -123,6 +134,7 @@ const rf_op_class rf_op_embedding_grad = {
     .reads = embedding_reads,
     .backward = embedding_grad_backward,
     .sample = embedding_grad_sample,
+    .index_below = embedding_grad_below,
 };
 
 rf_tensor *rf_embedding(rf_scope *s, rf_tensor *table, rf_tensor *ids)

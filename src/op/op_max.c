@@ -90,6 +90,11 @@ static rf_status max_grad_backward(rf_op_grad *grad)
     return s->status;
 }
 
+static int64_t max_grad_below(const rf_op_call *call, size_t input)
+{
+    return input == 1 ? *(const int64_t *)call->attrs : 0;
+}
+
 static int max_grad_sample(size_t index, rf_op_sample *out)
 {
     static const int64_t dims[2] = {3, 1};
@@ -109,6 +114,7 @@ const rf_op_class rf_op_max_grad = {
     .reads = max_grad_reads,
     .backward = max_grad_backward,
     .sample = max_grad_sample,
+    .index_below = max_grad_below,
 };
 
 rf_tensor *rf_max_axis(rf_scope *s, rf_tensor *x, int axis, int keep)

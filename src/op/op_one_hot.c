@@ -60,6 +60,11 @@ static rf_status hot_forward(rf_op_call *call)
     return status;
 }
 
+static int64_t hot_below(const rf_op_call *call, size_t input)
+{
+    return input ? 0 : ((const hot_attrs *)call->attrs)->shape >> 8;
+}
+
 static int hot_sample(size_t index, rf_op_sample *out)
 {
     static const int64_t dims[2] = {2, 3};
@@ -77,4 +82,5 @@ const rf_op_class rf_op_one_hot = {
     .infer = hot_infer,
     .forward = hot_forward,
     .sample = hot_sample,
+    .index_below = hot_below,
 };

@@ -269,6 +269,12 @@ static int pool2d_pick_sample(size_t index, rf_op_sample *out)
     return pool_indexed(pool_narrow_sample(index, out), index, out);
 }
 
+static int64_t pool_index_below(const rf_op_call *call, size_t input)
+{
+    const pool_attrs *p = call->attrs;
+    return input == 1 ? p->image[0] * p->image[1] : 0;
+}
+
 const rf_op_class rf_op_max_pool2d = {
     .size = sizeof(rf_op_class),
     .name = "max_pool2d",
@@ -292,6 +298,7 @@ const rf_op_class rf_op_max_pool2d_grad = {
     .reads = pool_index_reads,
     .backward = max_pool2d_grad_backward,
     .sample = max_pool2d_grad_sample,
+    .index_below = pool_index_below,
 };
 
 const rf_op_class rf_op_pool2d_pick = {
@@ -304,6 +311,7 @@ const rf_op_class rf_op_pool2d_pick = {
     .reads = pool_index_reads,
     .backward = pool2d_pick_backward,
     .sample = pool2d_pick_sample,
+    .index_below = pool_index_below,
 };
 
 const rf_op_class rf_op_avg_pool2d = {

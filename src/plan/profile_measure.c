@@ -1,0 +1,243 @@
+/* profile_measure.c: running the kernels of calls that were noted. See profile.h.
+ *
+ * The tensors of one call are alive at a time. They are entered in the ledger like all others, as
+ * work space, so no limit is passed: a call that does not fit keeps the model's cost. Kernels are
+ * called as rf_op_compute calls them but for what it tells, counts and records.
+ *
+ * Values: floats in [1/4, 1), which is in the domain of every op and stays far from denormal
+ * numbers in the few runs of an op in place; indices are spread over what the op says they may be;
+ * other integers are zero.
+ */
+#include "plan/profile.h"
+#include "base/check.h"
+#include "base/sort.h"
+#include "kernel/reference.h"
+#include "tensor/context_struct.h"
+
+#include <string.h>
+#include <time.h>
+
+/* A kernel is run once to warm up, then until it took MEASURE_SECONDS together or ran MEASURE_RUNS
+ * times. One that takes so long at once was warm for the most part. */
+#define MEASURE_SECONDS 0.25
+enum { MEASURE_RUNS = 7, MEASURE_PATTERN = 1021, MEASURE_VIEWS = RF_MAX_INPUTS + RF_MAX_OUTPUTS };
+
+static double measure_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* ---- bytes ---- */
+
+/* The storages of one call. */
+typedef struct measure_room {
+    rf_context *ctx;
+    uint64_t left; /* bytes that may still be taken */
+    rf_storage *storages[MEASURE_VIEWS + 1];
+    size_t num;
+} measure_room;
+
+static rf_status measure_storage(measure_room *room, size_t bytes, void **data)
+{
+    rf_storage **s = &room->storages[room->num];
+    if (bytes > room->left)
+        return RF_E_BUDGET;
+    rf_status status = rf_storage_create(s, room->ctx, RF_DEVICE_CPU, RF_MEM_WORKSPACE, bytes);
+    if (status)
+        return status;
+    room->num++;
+    room->left -= bytes;
+    *data = (*s)->data;
+    return bytes && !*data ? RF_E_STATE : RF_OK; /* a run without bytes is under way */
+}
+
+/* The elements that a view reaches, before its first and in all. */
+static void measure_extent(const rf_view *view, int64_t *before, int64_t *num)
+{
+    int64_t low = 0, high = 1;
+    for (size_t i = 0; i < view->shape.rank; i++) {
+        int64_t reach = (view->shape.dims[i] - 1) * view->strides[i];
+        if (!view->shape.dims[i])
+            low = high = 0;
+        if (!view->shape.dims[i])
+            break;
+        low += reach < 0 ? reach : 0;
+        high += reach > 0 ? reach : 0;
+    }
+    *before = -low;
+    *num = high - low;
+}
+
+/* Fill num elements with a pattern of a length that is no multiple of any row's. */
+static void measure_fill(void *data, const rf_shape *shape, int64_t num, int64_t below)
+{
+    uint64_t state = 42;
+    size_t size = rf_dtype_size((rf_dtype)shape->dtype), bytes = (size_t)num * size;
+    size_t done = num < MEASURE_PATTERN ? bytes : MEASURE_PATTERN * size;
+    rf_view pattern = {.data = data, .strides = {1}};
+    pattern.shape = (rf_shape){.dtype = shape->dtype, .rank = 1, .dims = {MEASURE_PATTERN}};
+    int floats = shape->dtype == RF_F32 || shape->dtype == RF_F64 || shape->dtype == RF_BF16;
+    for (int64_t i = 0; i < MEASURE_PATTERN && i < num; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        double x = (double)(state >> 11) * 0x1p-53; /* in [0, 1) */
+        rf_element_set(&pattern, i,
+                       floats ? 0.25 + 0.75 * x : (double)(int64_t)(x * (double)below));
+    }
+    for (size_t step; done < bytes; done += step) {
+        step = done < bytes - done ? done : bytes - done;
+        memcpy((char *)data + done, data, step);
+    }
+}
+
+/* The bytes of a view, written once, so that none of them is new to the process when it runs. */
+static rf_status measure_view(measure_room *room, rf_view *view, int64_t below)
+{
+    int64_t before, num;
+    size_t size = rf_dtype_size((rf_dtype)view->shape.dtype), bytes;
+    void *data = NULL;
+    if (view->shape.dtype == RF_ABSENT)
+        return RF_OK;
+    measure_extent(view, &before, &num);
+    if (!rf_mul_size((size_t)num, size, &bytes))
+        return RF_E_BUDGET;
+    rf_status status = measure_storage(room, bytes, &data);
+    if (status || !data)
+        return status;
+    measure_fill(data, &view->shape, num, below > 0 ? below : 0);
+    view->data = (char *)data + (size_t)before * size;
+    view->offset = before;
+    return RF_OK;
+}
+
+static rf_status measure_tensors(measure_room *room, rf_op_call *call)
+{
+    const rf_op_class *op = call->op;
+    rf_status status = RF_OK;
+    for (size_t i = 0; i < call->num_in && !status; i++)
+        status = measure_view(room, &call->in[i], op->index_below ? op->index_below(call, i) : 0);
+    if (op->traits & RF_OP_INPLACE)
+        call->out[0] = call->in[0];
+    for (size_t j = op->traits & RF_OP_INPLACE ? 1 : 0; j < call->num_out && !status; j++)
+        status = measure_view(room, &call->out[j], 0);
+    call->workspace_bytes = !status && op->workspace ? op->workspace(call) : 0;
+    if (call->workspace_bytes)
+        status = measure_storage(room, call->workspace_bytes, &call->workspace);
+    return status;
+}
+
+/* ---- runs ---- */
+
+static int measure_order(const void *payload, const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+    (void)payload;
+    return (*x > *y) - (*x < *y);
+}
+
+static rf_status measure_run(rf_op_call *call, double *seconds)
+{
+    double begin = measure_clock();
+    rf_status status = call->op->forward(call);
+    *seconds = measure_clock() - begin;
+    return status;
+}
+
+/* The low quartile: what disturbs a run makes it slower, never faster. */
+static rf_status measure_runs(rf_op_call *call, double *seconds)
+{
+    double times[MEASURE_RUNS], total = 0;
+    size_t num = 0;
+    rf_status status = measure_run(call, seconds); /* warms */
+    if (status || *seconds >= MEASURE_SECONDS)
+        return status;
+    for (; num < MEASURE_RUNS && total < MEASURE_SECONDS && !status; num++) {
+        status = measure_run(call, &times[num]);
+        total += times[num];
+    }
+    rf_sort(times, num, sizeof *times, measure_order, NULL);
+    *seconds = times[num / 4];
+    return status;
+}
+
+rf_status rf_cost_measure_call(rf_context *ctx, const rf_cost_call *c, uint64_t most_bytes,
+                               double *seconds)
+{
+    rf_view in[RF_MAX_INPUTS], out[RF_MAX_OUTPUTS];
+    measure_room room = {.ctx = ctx, .left = most_bytes ? most_bytes : UINT64_MAX};
+    rf_error_record record = ctx->record;
+    uint64_t errors = ctx->errors;
+    const char *outer = ctx->op;
+    if (c->op->traits & (RF_OP_EFFECT | RF_OP_FORBID))
+        return RF_E_UNSUPPORTED;
+    for (size_t i = 0; i < c->num_in + c->num_out; i++)
+        if (c->views[i].shape.dtype != RF_ABSENT && c->views[i].shape.device > RF_DEVICE_META)
+            return RF_E_UNSUPPORTED;
+    rf_op_call call = rf_cost_call_open(c, ctx, in, out);
+    ctx->op = c->op->name;
+    rf_status status = measure_tensors(&room, &call);
+    if (!status)
+        status = measure_runs(&call, seconds);
+    while (room.num)
+        rf_storage_unref(room.storages[--room.num]);
+    ctx->op = outer;
+    ctx->record = record;
+    ctx->errors = errors;
+    return status;
+}
+
+/* ---- all that is unknown ---- */
+
+static int measure_dearest(const void *payload, const void *a, const void *b)
+{
+    const rf_costs *costs = payload;
+    const rf_cost *x = &costs->entries[*(const uint32_t *)a].cost;
+    const rf_cost *y = &costs->entries[*(const uint32_t *)b].cost;
+    double mine = x->seconds * (double)x->count, other = y->seconds * (double)y->count;
+    if (mine != other)
+        return mine > other ? -1 : 1;
+    return (x->key > y->key) - (x->key < y->key);
+}
+
+static size_t measure_list(const rf_costs *costs, uint32_t *list)
+{
+    size_t num = 0;
+    for (size_t i = 0; i < costs->num; i++)
+        if (costs->entries[i].cost.origin == RF_COST_UNKNOWN && costs->entries[i].call)
+            list[num++] = (uint32_t)i;
+    rf_sort(list, num, sizeof *list, measure_dearest, costs);
+    return num;
+}
+
+static void measure_entry(rf_costs *costs, rf_cost_entry *entry, uint64_t most_bytes)
+{
+    double seconds;
+    rf_status status = rf_cost_measure_call(costs->ctx, entry->call, most_bytes, &seconds);
+    entry->cost.origin = status ? RF_COST_MODEL : RF_COST_MEASURED;
+    if (status)
+        return;
+    entry->cost.seconds = seconds + costs->rates.overhead;
+    rf_cost_call_drop(costs, entry);
+}
+
+rf_status rf_costs_measure(rf_costs *costs, const rf_costs_options *opts)
+{
+    static const rf_costs_options defaults = {0};
+    const rf_costs_options *o = opts ? opts : &defaults;
+    double end = measure_clock() + (o->seconds > 0 ? o->seconds : 5);
+    size_t bytes = costs->num * sizeof(uint32_t);
+    uint32_t *list = bytes ? rf_allocator_get(&costs->alloc, bytes) : NULL;
+    rf_status status = RF_OK;
+    if (bytes && !list)
+        return rf_fail(costs->ctx, RF_E_MEMORY, "no memory to measure costs");
+    size_t num = list ? measure_list(costs, list) : 0;
+    for (size_t i = 0; i < num && !status && measure_clock() < end; i++) {
+        if (o->progress)
+            status = o->progress(o->payload, i, num);
+        if (!status)
+            measure_entry(costs, &costs->entries[list[i]], o->bytes);
+    }
+    rf_allocator_put(&costs->alloc, list, bytes);
+    return status;
+}
