@@ -180,9 +180,9 @@ enum { RF_RANGE_DEPTH = 512 };
  * range run plainly, and those that are checkpointed themselves are regions inside of all that.
  * A range of depth d (0: inside of no other) runs again at most d + 1 times in a backward.
  * RF_E_ARGUMENT for no range at all, an empty one, one past the last child, one twice, a list in
- * another order, ranges that overlap, more than RF_RANGE_DEPTH around a child, and for a module that
- * is no sequential container; RF_E_CONFLICT with rf_checkpoint and rf_checkpoint_sequential on m.
- * Where ranges share options (opts is all those's that have none) they share hooks and policy,
+ * another order, ranges that overlap, more than RF_RANGE_DEPTH around a child, and for a module
+ * that is no sequential container; RF_E_CONFLICT with rf_checkpoint and rf_checkpoint_sequential on
+ * m. Where ranges share options (opts is all those's that have none) they share hooks and policy,
  * which are taken over once, also on failure. Ranges are of the children as they are now: a call
  * after m got or lost one is RF_E_STATE. */
 RF_API RF_MUST_USE rf_status rf_checkpoint_ranges(rf_module *m, const rf_range *ranges, size_t num,

@@ -208,11 +208,8 @@ rf_status rf_settings_region(rf_module *m, rf_scope *s, const rf_region_part *pa
     region_payload *p = rf_host_alloc(m->ctx, sizeof *p);
     if (!p)
         return rf_context_error(m->ctx)->code;
-    *p = (region_payload){.ctx = m->ctx,
-                          .m = m,
-                          .part = *part,
-                          .stamp = m->stamp,
-                          .params = payload_params(m, part)};
+    *p = (region_payload){
+        .ctx = m->ctx, .m = m, .part = *part, .stamp = m->stamp, .params = payload_params(m, part)};
     m->refs++;
     set->refs++;
     rf_ranges_ref(part->ranges);

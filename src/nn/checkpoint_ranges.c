@@ -65,10 +65,11 @@ static rf_status ranges_check_one(const ranges_list *list, size_t i)
         return rf_fail(list->m->ctx, RF_E_ARGUMENT, "checkpoint_ranges: range %zu stands twice", i);
     if (before && (range->first < before->first ||
                    (range->first == before->first && range->count > before->count)))
-        return rf_fail(list->m->ctx, RF_E_ARGUMENT,
-                       "checkpoint_ranges: range %zu stands after range %zu: give them in the order "
-                       "of the first child, the outer one first",
-                       i, i - 1);
+        return rf_fail(
+            list->m->ctx, RF_E_ARGUMENT,
+            "checkpoint_ranges: range %zu stands after range %zu: give them in the order "
+            "of the first child, the outer one first",
+            i, i - 1);
     return RF_OK;
 }
 
@@ -155,8 +156,8 @@ rf_status rf_checkpoint_ranges(rf_module *m, const rf_range *ranges, size_t num,
     rf_ranges *state = NULL;
     rf_status status = RF_OK;
     if (!rf_sequential_is(m))
-        status = rf_fail(m->ctx, RF_E_ARGUMENT,
-                         "checkpoint_ranges: %s is no sequential container", m->cls->name);
+        status = rf_fail(m->ctx, RF_E_ARGUMENT, "checkpoint_ranges: %s is no sequential container",
+                         m->cls->name);
     else if (!num)
         status = rf_fail(m->ctx, RF_E_ARGUMENT, "checkpoint_ranges: no range at all");
     if (!status)

@@ -92,8 +92,8 @@ static rf_status walk_run(ranges_walk *walk, rf_tensor *x, rf_tensor **out)
     return status;
 }
 
-rf_status rf_ranges_call(const rf_region_part *part, rf_module *m, rf_scope *s,
-                         const rf_values *in, rf_values *out)
+rf_status rf_ranges_call(const rf_region_part *part, rf_module *m, rf_scope *s, const rf_values *in,
+                         rf_values *out)
 {
     rf_ranges_item range = rf_ranges_at(part->ranges, m, part->index);
     ranges_walk walk = {.ranges = part->ranges,
@@ -109,11 +109,8 @@ rf_status rf_ranges_call(const rf_region_part *part, rf_module *m, rf_scope *s,
 rf_status rf_ranges_run(rf_ranges *ranges, rf_module *m, rf_scope *s, const rf_values *in,
                         rf_values *out)
 {
-    ranges_walk walk = {.ranges = ranges,
-                        .m = m,
-                        .s = s,
-                        .end = m->num_children,
-                        .after = rf_ranges_num(ranges)};
+    ranges_walk walk = {
+        .ranges = ranges, .m = m, .s = s, .end = m->num_children, .after = rf_ranges_num(ranges)};
     rf_status status = rf_layer_one(m, s, in, out);
     if (!status && !ranges->segments && ranges->children != m->num_children)
         status = rf_fail(m->ctx, RF_E_STATE,

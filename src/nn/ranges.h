@@ -41,8 +41,8 @@ rf_ranges_item rf_ranges_at(const rf_ranges *ranges, const rf_module *m, size_t 
 rf_status rf_ranges_run(rf_ranges *ranges, rf_module *m, rf_scope *s, const rf_values *in,
                         rf_values *out);
 /* The inside of one: its children, where the ranges in it are regions. */
-rf_status rf_ranges_call(const rf_region_part *part, rf_module *m, rf_scope *s,
-                         const rf_values *in, rf_values *out);
+rf_status rf_ranges_call(const rf_region_part *part, rf_module *m, rf_scope *s, const rf_values *in,
+                         rf_values *out);
 
 /* rf_api.copy and destroy where the state is ranges. */
 rf_status rf_ranges_copy_state(void *state, rf_context *ctx, void **state_out);

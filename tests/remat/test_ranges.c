@@ -60,8 +60,7 @@ static int list_depth(const nested_list *list, size_t child)
 static size_t list_around(const nested_list *list, size_t before, size_t child)
 {
     while (before-- > 0)
-        if (child >= list->v[before].first &&
-            child < list->v[before].first + list->v[before].count)
+        if (child >= list->v[before].first && child < list->v[before].first + list->v[before].count)
             return before;
     return RANGES;
 }
@@ -75,8 +74,8 @@ static rf_module *layer_new(rf_context *ctx, char kind)
     if (kind == 'd')
         assert_ok(ctx, rf_nn_dropout(&m, ctx, 0.5));
     else if (kind == 't' || kind == 'g')
-        assert_ok(ctx, rf_nn_activation(&m, ctx,
-                                        kind == 't' ? RF_ACTIVATION_TANH : RF_ACTIVATION_GELU));
+        assert_ok(ctx,
+                  rf_nn_activation(&m, ctx, kind == 't' ? RF_ACTIVATION_TANH : RF_ACTIVATION_GELU));
     else if (kind == 'l')
         assert_ok(ctx, rf_nn_linear(&m, ctx, WIDTH, WIDTH, 0));
     else
@@ -342,10 +341,10 @@ static void held_check(world *w, const rf_range *ranges, size_t num, held wanted
     scope_anew(w);
 }
 
-/* y1 ... y8 are results of eight sigmoids, whose backward reads the result and makes a gradient from
- * one; that of y8 is a view of the loss's, a float that stays. When a region of k children runs
- * again there are its k values and the inputs of regions inside that the ranges around it hold; of
- * the last one y8 is there besides.
+/* y1 ... y8 are results of eight sigmoids, whose backward reads the result and makes a gradient
+ * from one; that of y8 is a view of the loss's, a float that stays. When a region of k children
+ * runs again there are its k values and the inputs of regions inside that the ranges around it
+ * hold; of the last one y8 is there besides.
  *   plain    y1 ... y7 | y1 ... y7, two gradients
  *   [0,8)    nothing   | y1 ... y8, a gradient
  *   halves   y4        | y4, y5 ... y8, a gradient
@@ -499,7 +498,8 @@ static void test_options_of_one_range_and_of_several(void **state)
     scope_anew(w);
     assert_int_equal(e[0].ended, 1);
     assert_int_equal(e[1].ended, 1);
-    rf_checkpoint_options unused = entered_options(&e[2], NULL), twin = entered_options(&e[1], NULL);
+    rf_checkpoint_options unused = entered_options(&e[2], NULL),
+                          twin = entered_options(&e[1], NULL);
     const rf_range others[] = {{0, 1, &twin}};
     assert_ok(w->ctx, rf_checkpoint_ranges(m, others, 1, &unused));
     assert_int_equal(e[2].ended, 1);
@@ -588,7 +588,7 @@ static void test_every_failing_allocation(void **state)
         opts.alloc_payload = &c;
         assert_int_equal(rf_context_create(&ctx, &opts), RF_OK);
         rf_module *m = chain_new(ctx, "ltbg"), *copy = NULL;
-        own.fates = "keep=linear,1";
+        own.fates = "keep=1;host=#0:*";
         c.fail_at = c.made + k;
         rf_status status = rf_checkpoint_ranges(m, list, 4, &all);
         assert_int_equal(rf_checkpoint_ranges_num(m), status ? 0 : 4);
