@@ -70,7 +70,7 @@ typedef struct rf_policy_op {
     const char *label;       /* of the scope: rf_scope_set_label                     */
     const char *region;      /* the options' label                                   */
     const rf_module *module; /* the region's own, or that which ran around it; may be NULL */
-    uint64_t index;          /* of the op in the region, views and all counted       */
+    uint64_t index;          /* of the op in the region, from 0, views and all       */
     const rf_values *in;
     const rf_values *out; /* auxiliaries too; computed, may be read             */
     uint64_t bytes;       /* of out                                             */

@@ -187,7 +187,7 @@ static void chain_blocks(world *w, rf_module *m, uint32_t *seed)
 static void test_bits_of_random_lists(void **state)
 {
     world *w = *state;
-    int cases = getenv("RF_TEST_FAST") ? 40 : 400, deepest = 0;
+    int cases = getenv("RF_TEST_FAST") ? 100 : 400, deepest = 0;
     for (int i = 0; i < cases; i++) {
         uint32_t seed = (uint32_t)i;
         char kinds[CHAIN + 1] = "";
