@@ -270,7 +270,7 @@ rf_status rf_checkpoint(rf_module *m, const rf_checkpoint_options *opts)
 {
     rf_settings *set;
     rf_status status = rf_settings_take(&set, m->ctx, &m, 1, opts);
-    return status ? status : rf_api_apply(&rf_checkpoint_api, &m, 1, set, NULL);
+    return status ? status : rf_api_apply_run(&rf_checkpoint_api, m, set);
 }
 
 rf_status rf_checkpoint_clear(rf_module *m)

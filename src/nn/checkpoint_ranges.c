@@ -170,7 +170,7 @@ rf_status rf_checkpoint_ranges(rf_module *m, const rf_range *ranges, size_t num,
         return status;
     }
     state->children = m->num_children;
-    return rf_api_apply(&rf_ranges_api, &m, 1, state, NULL);
+    return rf_api_apply_run(&rf_ranges_api, m, state);
 }
 
 size_t rf_checkpoint_ranges_num(const rf_module *m)

@@ -67,7 +67,7 @@ rf_status rf_checkpoint_sequential_with(rf_module *m, const rf_sequential_option
         rf_ranges_unref(ranges);
         return status;
     }
-    return rf_api_apply(&rf_segments_api, &m, 1, ranges, NULL);
+    return rf_api_apply_run(&rf_segments_api, m, ranges);
 }
 
 rf_status rf_checkpoint_sequential(rf_module *m, size_t segments, const rf_checkpoint_options *opts)
