@@ -184,7 +184,7 @@ enum { RF_RANGE_DEPTH = 512 };
  * that is no sequential container; RF_E_CONFLICT with rf_checkpoint and rf_checkpoint_sequential on
  * m. Where ranges share options (opts is all those's that have none) they share hooks and policy,
  * which are taken over once, also on failure. Ranges are of the children as they are now: a call
- * after m got or lost one is RF_E_STATE. */
+ * after m got or lost one is RF_E_STATE. A deep copy of m has the same ranges. */
 RF_API RF_MUST_USE rf_status rf_checkpoint_ranges(rf_module *m, const rf_range *ranges, size_t num,
                                                   const rf_checkpoint_options *opts);
 /* How many ranges of m are regions by rf_checkpoint_ranges. */
