@@ -3,6 +3,7 @@
 #include "support/modules.h"
 
 #include <refrain/nn.h>
+#include <refrain/predict.h>
 
 #include <pthread.h>
 #include <stdio.h>
@@ -184,6 +185,20 @@ static void chain_blocks(world *w, rf_module *m, uint32_t *seed)
     }
 }
 
+/* A chain of random kinds, and ranges of it; how long it is. */
+static size_t case_draw(nested_list *list, uint32_t *seed, char kinds[CHAIN + 1])
+{
+    size_t n = 1 + draw(seed, CHAIN);
+    for (size_t k = 0; k < n; k++)
+        kinds[k] = "ltdgb"[draw(seed, 5)];
+    while (!list->num) {
+        if (!draw(seed, 3))
+            list_add(list, 0, n);
+        list_draw(list, seed, 0, n);
+    }
+    return n;
+}
+
 static void test_bits_of_random_lists(void **state)
 {
     world *w = *state;
@@ -191,15 +206,8 @@ static void test_bits_of_random_lists(void **state)
     for (int i = 0; i < cases; i++) {
         uint32_t seed = (uint32_t)i;
         char kinds[CHAIN + 1] = "";
-        size_t n = 1 + draw(&seed, CHAIN);
-        for (size_t k = 0; k < n; k++)
-            kinds[k] = "ltdgb"[draw(&seed, 5)];
         nested_list list = {.num = 0};
-        while (!list.num) {
-            if (!draw(&seed, 3))
-                list_add(&list, 0, n);
-            list_draw(&list, &seed, 0, n);
-        }
+        size_t n = case_draw(&list, &seed, kinds);
         for (size_t k = 0; k < n; k++)
             deepest = list_depth(&list, k) > deepest ? list_depth(&list, k) : deepest;
         rf_checkpoint_options hashed = RF_CHECKPOINT_OPTIONS_INIT, kept = hashed;
@@ -364,6 +372,55 @@ static void test_bytes_between_and_at_the_peak(void **state)
     held_check(w, halves, 2, (held){VALUE, 6 * VALUE + FLOAT});
     held_check(w, nested, 3, (held){0, 6 * VALUE + FLOAT});
     held_check(w, deep, 7, (held){0, 5 * VALUE + FLOAT});
+}
+
+typedef struct foretold {
+    rf_module *m;
+    world *w;
+} foretold;
+
+static rf_status clear_grads(void *payload, const char *path, rf_module *m)
+{
+    static const char *const names[] = {"weight", "bias"};
+    (void)payload;
+    (void)path;
+    for (size_t i = 0; i < 2; i++)
+        if (rf_module_param(m, names[i]))
+            rf_grad_clear(rf_module_param(m, names[i]));
+    return RF_OK;
+}
+
+static rf_status foretold_step(void *payload)
+{
+    foretold *f = payload;
+    rf_status status = rf_backward(f->w->s, loss_of(f->w, f->m));
+    scope_anew(f->w);
+    return status ? status : rf_module_each(f->m, clear_grads, NULL);
+}
+
+/* What a dry run tells of random lists is what they take, to the byte. */
+static void test_peaks_are_foretold(void **state)
+{
+    world *w = *state;
+    for (uint32_t i = 0; i < 60; i++) {
+        uint32_t seed = i + 77;
+        char kinds[CHAIN + 1] = "";
+        nested_list list = {.num = 0};
+        rf_prediction p = RF_PREDICTION_INIT;
+        rf_memory_info info;
+        (void)case_draw(&list, &seed, kinds);
+        foretold f = {chain_new(w->ctx, kinds), w};
+        assert_ok(w->ctx, rf_checkpoint_ranges(f.m, list.v, list.num, NULL));
+        chain_blocks(w, f.m, &seed);
+        assert_ok(w->ctx, rf_predict(&p, w->ctx, &(rf_training_step){foretold_step, &f}, NULL));
+        rf_memory_reset_peak(w->ctx);
+        assert_ok(w->ctx, foretold_step(&f));
+        for (int cls = RF_MEM_PARAM; cls < RF_MEM_OTHER; cls++) {
+            assert_ok(w->ctx, rf_memory_get(w->ctx, RF_DEVICE_CPU, (rf_mem_class)cls, &info));
+            assert_int_equal(info.peak, p.peak[cls]);
+        }
+        rf_module_destroy(f.m);
+    }
 }
 
 /* ---- what is refused ---- */
@@ -717,6 +774,7 @@ int main(void)
         ROW(test_bits_of_random_lists),
         ROW(test_how_often_children_run),
         ROW(test_bytes_between_and_at_the_peak),
+        ROW(test_peaks_are_foretold),
         ROW(test_lists_that_make_no_sense),
         ROW(test_what_excludes_ranges),
         ROW(test_options_of_one_range_and_of_several),
