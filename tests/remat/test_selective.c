@@ -2,8 +2,6 @@
  * behaviour), the exact table of memory and FLOPs, and the tiers. */
 #include "support/world.h"
 
-#include <stdio.h>
-
 enum { SIDE = 512, MIB = 1 << 20 };
 
 /* f = sum(sin(mm(cos(x), y))), of 1 MiB tensors. */
@@ -308,146 +306,6 @@ static void test_a_shifted_op_is_told(void **state)
     assert_non_null(strstr(rf_context_error(w->ctx)->message, "shifty"));
 }
 
-/* ---- single ops, by number ---- */
-
-/* cos, matmul, sin and sum are 0 to 3; the first that fits decides. */
-static void test_fates_by_number_are_a_plan(void **state)
-{
-    world *w = *state;
-    static const struct {
-        const char *fates;
-        int kept;
-    } rows[] = {{"keep=#1:matmul", 1},
-                {"keep=#0:cos,#1:mat*", 2},
-                {"keep=#1:*;recompute=*", 1},
-                {"keep=#1:matmul;recompute=matmul;keep=cos", 2},
-                {"recompute=matmul;keep=#1:matmul", 0},
-                {"recompute=#1:matmul;keep=matmul", 0},
-                {"keep=@nobody,#0:cos", 1},
-                {"host=#1:matmul;keep=#0:cos;file=#3:sum", 1}};
-    figures plain = measure(w, 0, NULL);
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        rf_checkpoint_options opts = RF_CHECKPOINT_OPTIONS_INIT;
-        opts.fates = rows[i].fates;
-        figures got = measure(w, 1, &opts);
-        assert_int_equal(got.kept / MIB, rows[i].kept);
-        same_gradients(&plain, &got);
-    }
-    free(plain.dx);
-    free(plain.dy);
-}
-
-static rf_status reshaping(void *payload, rf_scope *s, const rf_values *in, rf_values *out)
-{
-    (void)payload;
-    rf_tensor *x = rf_reshape(s, in->v[0], 1, (int64_t[]){64});
-    rf_tensor *y = rf_sin(s, x);
-    rf_add_inplace(s, y, x);
-    out->v[0] = rf_sum(s, y);
-    return rf_scope_status(s);
-}
-
-static void refused(world *w, rf_function fn, const char *fates, const char *what)
-{
-    rf_checkpoint_options opts = RF_CHECKPOINT_OPTIONS_INIT;
-    rf_tensor *v[2] = {world_leaf(w, 8, 8, 0.1), world_leaf(w, 8, 8, 0.2)}, *f;
-    rf_values in = {v, 2}, out = {&f, 1};
-    opts.fates = fates;
-    opts.label = "block";
-    assert_int_equal(rf_checkpoint_call(w->s, fn, &in, &out, &opts), RF_E_ARGUMENT);
-    if (!strstr(rf_context_error(w->ctx)->message, what))
-        fail_msg("%s: %s", fates, rf_context_error(w->ctx)->message);
-    rf_scope_clear(w->s);
-}
-
-/* The text is of another model: told when the region runs. */
-static void test_a_number_of_another_op_is_told(void **state)
-{
-    world *w = *state;
-    rf_function mul = {product, NULL, NULL}, view = {reshaping, NULL, NULL};
-    refused(w, mul, "keep=#0:matmul", "fates: #0:matmul: op 0 of region block is cos");
-    refused(w, mul, "keep=*;host=#2:cos", "fates: #2:cos: op 2 of region block is sin");
-    refused(w, mul, "keep=#1:matmul,#4:sum", "fates: #4:sum: region block has 4 ops");
-    refused(w, view, "keep=#0:reshape", "op 0 of region block is reshape, a view");
-    refused(w, view, "keep=#2:add*", "in place");
-}
-
-static void test_texts_that_are_no_number(void **state)
-{
-    world *w = *state;
-    rf_function mul = {product, NULL, NULL};
-    static const char *const none[] = {
-        "#",       "#1",        "#:matmul", "#-1:matmul",         "#01:matmul",
-        "#1 :sin", "#x:matmul", "##1:sin",  "#4294967295:matmul", "#99999999999999999999:sin",
-        "# 1:cos"};
-    char text[256];
-    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
-        snprintf(text, sizeof text, "keep=%s,cos", none[i]);
-        refused(w, mul, text, "is no op by number: write #3:linear");
-    }
-    refused(w, mul, "keep=#1:", "'#1:' needs the name of an op");
-    refused(w, mul, "keep=#1:@x", "'#1:' needs the name of an op");
-    refused(w, mul, "keep=#1:matmull", "'matmull'; did you mean 'matmul'?");
-    refused(w, mul, "keep=#1:matmul,#1:matmul", "op #1 stands twice");
-    refused(w, mul, "keep=#1:matmul;host=#1:mat*", "op #1 stands twice");
-    snprintf(text, sizeof text, "keep=#1:%0*d", 64, 0);
-    refused(w, mul, text, "a name of 64 letters; at most 63");
-    snprintf(text, sizeof text, "keep=#1:%0*d", 63, 0);
-    refused(w, mul, text, "no op and no part");
-}
-
-enum { LONG = 1000 };
-
-static rf_status sines(void *payload, rf_scope *s, const rf_values *in, rf_values *out)
-{
-    rf_scope *inner = NULL;
-    rf_tensor *x = in->v[0];
-    (void)payload;
-    if (rf_scope_open(&inner, rf_scope_context(s), s))
-        return RF_E_MEMORY;
-    for (int i = 0; i < LONG; i++)
-        x = rf_sin(inner, x);
-    out->v[0] = rf_keep(inner, rf_sum(inner, x));
-    rf_scope_close(inner);
-    return rf_scope_status(s);
-}
-
-static size_t sines_text(char *text, size_t bytes, unsigned step)
-{
-    size_t at = (size_t)snprintf(text, bytes, "keep="), num = 0;
-    for (unsigned i = 0; i < LONG; i += step, num++)
-        at += (size_t)snprintf(text + at, bytes - at, "%s#%u:sin", i ? "," : "", i);
-    return num;
-}
-
-/* Every op of a long region, or every seventh, has its line. */
-static void test_many_numbers(void **state)
-{
-    world *w = *state;
-    static const unsigned steps[] = {1, 7, 999};
-    char *text = malloc(16 * LONG);
-    void *dx = NULL;
-    for (size_t i = 0; i < 3; i++) {
-        rf_checkpoint_options opts = RF_CHECKPOINT_OPTIONS_INIT;
-        size_t num = sines_text(text, (size_t)16 * LONG, steps[i]);
-        opts.fates = text;
-        rf_tensor *x = world_leaf(w, 16, 16, 0.1), *f;
-        rf_values in = {&x, 1}, out = {&f, 1};
-        uint64_t before = world_used(w, RF_MEM_ACTIVATION);
-        assert_ok(w->ctx,
-                  rf_checkpoint_call(w->s, (rf_function){sines, NULL, NULL}, &in, &out, &opts));
-        assert_int_equal(world_used(w, RF_MEM_ACTIVATION) - before, num * 1024 + sizeof(float));
-        rf_op_counts_reset(w->ctx);
-        assert_ok(w->ctx, rf_backward(w->s, f)); /* reads all results but the last */
-        assert_int_equal(world_executed(w, "sin"), LONG - 1 - (LONG - 2 + steps[i]) / steps[i]);
-        if (!dx)
-            dx = world_bytes(w, rf_grad(x));
-        world_same(w, rf_grad(x), dx);
-    }
-    free(dx);
-    free(text);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -463,12 +321,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_at45_lifetime, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_tiers_move_bytes, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_a_shifted_op_is_told, world_setup, world_teardown),
-        cmocka_unit_test_setup_teardown(test_fates_by_number_are_a_plan, world_setup,
-                                        world_teardown),
-        cmocka_unit_test_setup_teardown(test_a_number_of_another_op_is_told, world_setup,
-                                        world_teardown),
-        cmocka_unit_test_setup_teardown(test_texts_that_are_no_number, world_setup, world_teardown),
-        cmocka_unit_test_setup_teardown(test_many_numbers, world_setup, world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
