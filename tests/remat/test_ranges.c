@@ -9,8 +9,10 @@ enum { CHAIN = 12, RANGES = 2 * CHAIN };
 
 static uint32_t draw(uint32_t *seed, uint32_t below)
 {
-    *seed = *seed * 1664525u + 1013904223u;
-    return (uint32_t)(((uint64_t)*seed * below) >> 32);
+    uint32_t x = *seed += 0x9E3779B9u;
+    x = (x ^ x >> 16) * 0x7FEB352Du;
+    x = (x ^ x >> 15) * 0x846CA68Bu;
+    return (uint32_t)(((uint64_t)(x ^ x >> 16) * below) >> 32);
 }
 
 /* ---- lists ---- */
@@ -31,7 +33,9 @@ static void list_draw(nested_list *list, uint32_t *seed, size_t first, size_t en
     size_t all = end - first;
     for (size_t at = first; at < end;) {
         size_t count = 1 + draw(seed, (uint32_t)(end - at));
-        if (count < all && draw(seed, 3)) {
+        if (count == all && count > 1)
+            count--;
+        if (count < all && draw(seed, 4)) {
             list_add(list, at, count);
             list_draw(list, seed, at, at + count);
         }
