@@ -4,10 +4,14 @@
  *   10, 100, 1,000 and 10,000 of them: of a function, and of a module, whose parameters it watches
  *   bytes of bookkeeping that one of them keeps between its forward and its backward
  *   the same for regions nested in each other
+ *   what it costs to make a module of a big model a region, or ranges of a container, and to take
+ *   that away again, as a planner does for each of its candidates
  *
  * Medians of interleaved runs, and their spread. `--tiny` does everything once, small.
  */
 #include "figures.h"
+
+#include <refrain/nn.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -167,6 +171,67 @@ static void bench_nest(int runs, int most)
     }
 }
 
+/* ---- applying ---- */
+
+enum { BLOCKS = 48, PARTS = 12 };
+
+/* A container of blocks, each of so many linear layers. */
+static rf_module *blocks_new(rf_context *ctx)
+{
+    rf_module *m, *block, *part;
+    demand(ctx, rf_nn_sequential(&m, ctx));
+    for (int i = 0; i < BLOCKS; i++) {
+        demand(ctx, rf_nn_sequential(&block, ctx));
+        demand(ctx, rf_nn_sequential_add(m, block));
+        for (int k = 0; k < PARTS; k++) {
+            demand(ctx, rf_nn_linear(&part, ctx, 1, 1, 0));
+            demand(ctx, rf_nn_sequential_add(block, part));
+        }
+    }
+    return m;
+}
+
+static void apply_block(rf_module *m)
+{
+    rf_checkpoint_options opts = RF_CHECKPOINT_OPTIONS_INIT;
+    opts.fates = "keep=#0:linear,#1:linear,#2:linear,#3:linear";
+    demand(rf_module_context(m), rf_checkpoint(rf_module_child(m, BLOCKS / 2), &opts));
+    demand(rf_module_context(m), rf_checkpoint_clear(rf_module_child(m, BLOCKS / 2)));
+}
+
+/* Halves of halves. */
+static void apply_ranges(rf_module *m)
+{
+    rf_range list[BLOCKS];
+    size_t num = 0;
+    for (size_t count = BLOCKS; count >= 12; count /= 2)
+        list[num++] = (rf_range){0, count, NULL};
+    for (size_t first = 12; first < BLOCKS; first += 12)
+        list[num++] = (rf_range){first, 12, NULL};
+    demand(rf_module_context(m), rf_checkpoint_ranges(m, list, num, NULL));
+    demand(rf_module_context(m), rf_checkpoint_ranges_clear(m));
+}
+
+static void bench_apply(const char *name, void (*apply)(rf_module *), int runs, int times)
+{
+    figures us = {.num = 0};
+    rf_context *ctx = context_new();
+    rf_module *m = blocks_new(ctx);
+    apply(m);
+    uint64_t before = bookkeeping(ctx);
+    for (int i = 0; i < runs; i++) {
+        double t = now();
+        for (int k = 0; k < times; k++)
+            apply(m);
+        figures_add(&us, (now() - t) / times);
+    }
+    print_figure(name, &us, 1e6, "us");
+    if (bookkeeping(ctx) != before)
+        fprintf(stderr, "bench: %s leaves bytes behind\n", name), exit(1);
+    rf_module_destroy(m);
+    rf_context_destroy(ctx);
+}
+
 int main(int argc, char **argv)
 {
     int tiny = argc > 1 && !strcmp(argv[1], "--tiny");
@@ -175,5 +240,8 @@ int main(int argc, char **argv)
                 runs, most);
     bench_chain("the same, the region of a module", FORM_MODULE, runs, most);
     bench_nest(runs, tiny ? 10 : 100);
+    puts("applied and taken away, in a model of 48 blocks of 12 layers");
+    bench_apply("rf_checkpoint on a block, fates by number", apply_block, runs, tiny ? 10 : 1000);
+    bench_apply("rf_checkpoint_ranges on the container", apply_ranges, runs, tiny ? 10 : 1000);
     return 0;
 }

@@ -70,7 +70,7 @@ typedef struct rf_policy_op {
     const char *label;       /* of the scope: rf_scope_set_label                     */
     const char *region;      /* the options' label                                   */
     const rf_module *module; /* the region's own, or that which ran around it; may be NULL */
-    uint64_t index;          /* of the op in the region, views and all counted       */
+    uint64_t index;          /* of the op in the region, from 0, views and all       */
     const rf_values *in;
     const rf_values *out; /* auxiliaries too; computed, may be read             */
     uint64_t bytes;       /* of out                                             */
@@ -106,7 +106,9 @@ typedef struct rf_checkpoint_options {
      * "keep=matmul,linear;host=gelu;file=attn.*": after a fate (spill is file too) the names of
      * ops, or of parts of the module (with all that is in them), or @ and a label; * and ? match
      * as in rf_pattern_matches, and the first that fits decides. A name that nothing has is
-     * RF_E_ARGUMENT. Only one of the two. */
+     * RF_E_ARGUMENT. "keep=#3:linear,#7:gelu" is single ops, by their number in the region
+     * (rf_policy_op.index) and their name: a region in which an op of that number is no such op,
+     * is a view or in place, or is missing, fails with RF_E_ARGUMENT. Only one of the two. */
     rf_policy policy;
     const char *fates;
     int debug; /* remember the ops of both passes: see rf_mismatch_num */
@@ -163,7 +165,39 @@ RF_API RF_MUST_USE rf_status rf_checkpoint_where(rf_module *root, rf_module_pred
                                                  const rf_checkpoint_options *opts,
                                                  size_t *applied);
 
-/* How a sequential container (rf_nn_sequential) is run in segments. */
+/* A run of children of a sequential container (rf_nn_sequential) that is to be a region. */
+typedef struct rf_range {
+    size_t first, count;
+    const rf_checkpoint_options *region; /* its own; NULL: the call's */
+} rf_range;
+
+/* How many ranges may stand around a child. */
+enum { RF_RANGE_DEPTH = 512 };
+
+/* Make every call of a sequential container run these ranges of its children as regions. The list
+ * is in the order of the first child, an outer range before those inside of it. A range inside of a
+ * range is a region in that region, ranges that do not touch follow each other, children in no
+ * range run plainly, and those that are checkpointed themselves are regions inside of all that.
+ * A range of depth d (0: inside of no other) runs again at most d + 1 times in a backward.
+ * RF_E_ARGUMENT for no range at all, an empty one, one past the last child, one twice, a list in
+ * another order, ranges that overlap, more than RF_RANGE_DEPTH around a child, and for a module
+ * that is no sequential container; RF_E_CONFLICT with rf_checkpoint and rf_checkpoint_sequential on
+ * m. Where ranges share options (opts is all those's that have none) they share hooks and policy,
+ * which are taken over once, also on failure. Ranges are of the children as they are now: a call
+ * after m got or lost one is RF_E_STATE. A deep copy of m has the same ranges. */
+RF_API RF_MUST_USE rf_status rf_checkpoint_ranges(rf_module *m, const rf_range *ranges, size_t num,
+                                                  const rf_checkpoint_options *opts);
+/* How many ranges of m are regions by rf_checkpoint_ranges. */
+RF_API size_t rf_checkpoint_ranges_num(const rf_module *m);
+/* Range number index, as it was given; out->region is what its settings are now (fates are a
+ * policy), borrowed until they are cleared, to be read alone. RF_E_NOT_FOUND if m has no ranges,
+ * RF_E_ARGUMENT if it has none of that index. */
+RF_API RF_MUST_USE rf_status rf_checkpoint_ranges_report(const rf_module *m, size_t index,
+                                                         rf_range *out);
+/* Take them away. RF_E_NOT_FOUND if m has no ranges. Graphs already recorded stay valid. */
+RF_API RF_MUST_USE rf_status rf_checkpoint_ranges_clear(rf_module *m);
+
+/* How a sequential container is run in segments. */
 typedef struct rf_sequential_options {
     size_t size;
     size_t segments; /* how many: from 1 to as many as there are children                    */
@@ -176,7 +210,7 @@ typedef struct rf_sequential_options {
         sizeof(rf_sequential_options), 1, 0, 0 \
     }
 
-/* Make a sequential container (rf_nn_sequential) run as `segments` groups of children, as even as
+/* Ranges by rule: make a sequential container run as `segments` groups of children, as even as
  * floor(n / segments) allows: all but the last are regions, the last takes the rest and is plain
  * (unless opts->tail). segments 1 without tail means no region at all. RF_E_ARGUMENT for 0, for
  * more segments than children, and for a module that is no sequential container. Cleared by

@@ -6,12 +6,9 @@
  * refers to its module and to the settings it was made with; both outlive it: the module as
  * a dead shell if need be, the settings by a count.
  */
-#include "nn/checkpoint.h"
-#include "nn/sequential.h"
+#include "nn/ranges.h"
 #include "remat/fates.h"
 #include "remat/region.h"
-
-#include <string.h>
 
 void rf_settings_unref(rf_settings *set)
 {
@@ -127,8 +124,6 @@ rf_status rf_settings_copy(rf_settings **out, rf_settings *set)
     *out = copy;
     if (status)
         return status;
-    copy->segments = set->segments;
-    copy->tail = set->tail;
     copy->opts.hooks.destroy = NULL;
     copy->opts.policy.destroy = NULL;
     copy->from = set->from ? set->from : set;
@@ -156,30 +151,30 @@ void rf_settings_destroy(void *state)
 /* What a region's function needs to run again. */
 typedef struct region_payload {
     rf_context *ctx;
-    rf_module *m;     /* referenced */
-    rf_settings *set; /* referenced */
+    rf_module *m;        /* referenced */
+    rf_region_part part; /* settings and ranges are referenced */
     uint64_t stamp, params;
-    const size_t *range; /* which children of a sequential container; NULL: the whole forward */
-    size_t children[2];
 } region_payload;
 
 static void payload_destroy(void *payload)
 {
     region_payload *p = payload;
     rf_module_unref(p->m);
-    rf_settings_unref(p->set);
+    rf_settings_unref(p->part.set);
+    rf_ranges_unref(p->part.ranges);
     rf_host_free(p->ctx, p, sizeof *p);
 }
 
 /* Of the parameters that the region may read: those of its range alone, as the rest may change
  * while it waits (rf_optim_backward). */
-static uint64_t payload_params(const rf_module *m, const size_t *range)
+static uint64_t payload_params(const rf_module *m, const rf_region_part *part)
 {
     uint64_t h = 0;
-    if (!range)
+    if (!part->ranges)
         return rf_module_param_stamp(m);
-    for (size_t i = range[0]; i < range[1]; i++)
-        h = h * 31 + rf_module_param_stamp(m->children[i]);
+    rf_ranges_item range = rf_ranges_at(part->ranges, m, part->index);
+    for (size_t i = 0; i < range.count; i++)
+        h = h * 31 + rf_module_param_stamp(m->children[range.first + i]);
     return h;
 }
 
@@ -195,32 +190,29 @@ static rf_status payload_call(void *payload, rf_scope *s, const rf_values *in, r
                        "%s: the train flag, hooks, checkpoints or parts of it changed between the "
                        "forward and the backward",
                        p->m->cls->name);
-    if (payload_params(p->m, p->range) != p->params)
+    if (payload_params(p->m, &p->part) != p->params)
         return rf_fail(p->ctx, RF_E_MUTATED,
                        "%s: a parameter, or whether it wants a gradient, changed between the "
                        "forward and the backward",
                        p->m->cls->name);
-    if (!p->range)
-        return rf_module_forward(p->m, s, in, out);
-    out->v[0] = rf_sequential_range(p->m, s, in->v[0], p->range);
-    return rf_scope_status(s);
+    if (p->part.ranges)
+        return rf_ranges_call(&p->part, p->m, s, in, out);
+    return rf_module_forward(p->m, s, in, out);
 }
 
 /* The options' hooks are told with their payload, which the settings own. */
-rf_status rf_settings_region(rf_module *m, rf_scope *s, rf_settings *set, const size_t *range,
+rf_status rf_settings_region(rf_module *m, rf_scope *s, const rf_region_part *part,
                              const rf_values *in, rf_values *out)
 {
+    rf_settings *set = part->set;
     region_payload *p = rf_host_alloc(m->ctx, sizeof *p);
     if (!p)
         return rf_context_error(m->ctx)->code;
     *p = (region_payload){
-        .ctx = m->ctx, .m = m, .set = set, .stamp = m->stamp, .params = payload_params(m, range)};
-    if (range) {
-        memcpy(p->children, range, sizeof p->children);
-        p->range = p->children;
-    }
+        .ctx = m->ctx, .m = m, .part = *part, .stamp = m->stamp, .params = payload_params(m, part)};
     m->refs++;
     set->refs++;
+    rf_ranges_ref(part->ranges);
     rf_region_call call = {.fn = {payload_call, p, payload_destroy},
                            .hooks = set->opts.hooks,
                            .policy = set->opts.policy,
@@ -235,7 +227,8 @@ rf_status rf_settings_region(rf_module *m, rf_scope *s, rf_settings *set, const 
 /* The module's run function while checkpointed. */
 static rf_status checkpoint_run(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
 {
-    return rf_settings_region(m, s, rf_api_state(&rf_checkpoint_api, m), NULL, in, out);
+    rf_region_part whole = {.set = rf_api_state(&rf_checkpoint_api, m)};
+    return rf_settings_region(m, s, &whole, in, out);
 }
 
 /* ---- the API ---- */
@@ -277,7 +270,7 @@ rf_status rf_checkpoint(rf_module *m, const rf_checkpoint_options *opts)
 {
     rf_settings *set;
     rf_status status = rf_settings_take(&set, m->ctx, &m, 1, opts);
-    return status ? status : rf_api_apply(&rf_checkpoint_api, &m, 1, set, NULL);
+    return status ? status : rf_api_apply_run(&rf_checkpoint_api, m, set);
 }
 
 rf_status rf_checkpoint_clear(rf_module *m)

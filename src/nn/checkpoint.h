@@ -12,8 +12,6 @@
 typedef struct rf_settings {
     rf_context *ctx;
     uint32_t refs;
-    size_t segments;          /* of a sequential container; 0: the whole module is one region */
-    int tail;                 /* its last segment is a region too */
     struct rf_settings *from; /* referenced: whose hooks these are; NULL: its own */
     rf_checkpoint_options opts;
 } rf_settings;
@@ -28,9 +26,18 @@ void rf_settings_refuse(const rf_checkpoint_options *opts);
 rf_status rf_settings_copy(rf_settings **out, rf_settings *set);
 void rf_settings_unref(rf_settings *set);
 
-/* Run children range[0] to range[1] - 1 of the sequential container m, or the whole forward of m if
- * range is NULL, as a region. */
-rf_status rf_settings_region(rf_module *m, rf_scope *s, rf_settings *set, const size_t *range,
+/* Which children of a sequential container are regions: as listed, or by the rule of segments. */
+typedef struct rf_ranges rf_ranges; /* ranges.h */
+
+/* What is a region: the whole forward of a module, or (ranges is not NULL) range number index. */
+typedef struct rf_region_part {
+    rf_settings *set;
+    rf_ranges *ranges;
+    size_t index;
+} rf_region_part;
+
+/* Run it as a region, now. */
+rf_status rf_settings_region(rf_module *m, rf_scope *s, const rf_region_part *part,
                              const rf_values *in, rf_values *out);
 
 /* How m is run from now on; NULL: plainly. */

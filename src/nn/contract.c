@@ -139,6 +139,12 @@ rf_status rf_api_apply_each(const rf_api *api, rf_module *root, rf_module *const
     return status;
 }
 
+/* What cannot fail need not be written down, which costs more than it does in a big tree. */
+rf_status rf_api_apply_run(const rf_api *api, rf_module *m, void *state)
+{
+    return contract_apply_one(api, m, &state);
+}
+
 /* ---- removing ---- */
 
 /* A group that stood when an API that is being applied to one of its modules began. */

@@ -106,6 +106,9 @@ void rf_api_group_dissolve(rf_api_group *group);
  * is NULL once it was handed over. For APIs that need no options. */
 rf_status rf_api_apply_each(const rf_api *api, rf_module *root, rf_module *const *modules,
                             size_t num, void **states);
+/* rf_api_apply to one module, for an API of ours that changes only how m is run, and cannot fail.
+ * It costs the same whatever is below m. */
+rf_status rf_api_apply_run(const rf_api *api, rf_module *m, void *state);
 /* The group that m is in for api; NULL: none. */
 rf_api_group *rf_api_group_find(const rf_module *m, const rf_api *api);
 

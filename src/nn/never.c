@@ -53,7 +53,7 @@ static const rf_api never_api = {.size = sizeof(rf_api),
 
 rf_status rf_checkpoint_never(rf_module *m)
 {
-    return rf_api_apply(&never_api, &m, 1, NULL, NULL);
+    return rf_api_apply_run(&never_api, m, NULL);
 }
 
 rf_status rf_checkpoint_never_clear(rf_module *m)

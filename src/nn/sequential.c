@@ -4,23 +4,18 @@
 
 #include <stdio.h>
 
-rf_tensor *rf_sequential_range(rf_module *m, rf_scope *s, rf_tensor *x, const size_t range[2])
-{
-    rf_tensor *first = x;
-    for (size_t i = range[0]; i < range[1]; i++) {
-        rf_tensor *y = rf_module_call1(m->children[i], s, x);
-        if (x != first)
-            rf_layer_done(s, x, y); /* its bytes stay if backward wants them */
-        x = y;
-    }
-    return x;
-}
-
 static rf_status sequential_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
 {
     if (rf_layer_one(m, s, in, out))
         return rf_scope_status(s);
-    out->v[0] = rf_sequential_range(m, s, in->v[0], (size_t[]){0, m->num_children});
+    rf_tensor *x = in->v[0];
+    for (size_t i = 0; i < m->num_children; i++) {
+        rf_tensor *y = rf_module_call1(m->children[i], s, x);
+        if (x != in->v[0])
+            rf_layer_done(s, x, y); /* its bytes stay if backward wants them */
+        x = y;
+    }
+    out->v[0] = x;
     return rf_scope_status(s);
 }
 

@@ -1,5 +1,9 @@
-/* fates.c: see fates.h. The text is cut into rules, a fate and a pattern each, in order. */
+/* fates.c: see fates.h. The text is cut into rules, a fate and a pattern each, in order. Those of
+ * ops by number are found by a table, as a plan has one for most ops: the first rule that fits is
+ * the op's own or a pattern before it.
+ */
 #include "remat/fates.h"
+#include "base/number.h"
 #include "tensor/context_struct.h"
 
 #include <string.h>
@@ -8,14 +12,62 @@ enum { FATES_NAME = 64 };
 
 typedef struct fates_rule {
     rf_fate fate;
+    uint32_t step; /* of an op by number: which, and how many patterns stand before it */
+    size_t before;
     char pattern[FATES_NAME];
 } fates_rule;
 
+typedef struct fates_list {
+    fates_rule *v;
+    size_t num, capacity;
+} fates_list;
+
 typedef struct fates_policy {
     rf_context *ctx;
-    fates_rule *rules;
-    size_t num, capacity;
+    fates_list patterns, ops;
+    size_t *table; /* of ops, by step, open addressing: number and one; 0: free */
+    size_t slots;  /* a power of two, or 0                                      */
+    uint32_t steps;
 } fates_policy;
+
+/* ---- ops by number ---- */
+
+/* Where the number of a step's rule is or would be. */
+static size_t *fates_slot(const fates_policy *p, uint32_t step)
+{
+    size_t at = step * UINT32_C(0x9E3779B1) & (p->slots - 1);
+    while (p->table[at] && p->ops.v[p->table[at] - 1].step != step)
+        at = (at + 1) & (p->slots - 1);
+    return &p->table[at];
+}
+
+/* The rule of a step; NULL: it has none. */
+static const fates_rule *fates_op(const fates_policy *p, uint64_t step)
+{
+    size_t found = step < p->steps ? *fates_slot(p, (uint32_t)step) : 0;
+    return found ? &p->ops.v[found - 1] : NULL;
+}
+
+/* At most half full. */
+static rf_status fates_tabulate(fates_policy *p)
+{
+    if (!p->ops.num)
+        return RF_OK;
+    for (p->slots = 2; p->slots < 2 * p->ops.num;)
+        p->slots *= 2;
+    p->table = rf_host_alloc(p->ctx, p->slots * sizeof *p->table);
+    if (!p->table)
+        return p->ctx->record.error.code;
+    for (size_t i = 0; i < p->ops.num; i++) {
+        uint32_t step = p->ops.v[i].step;
+        size_t *slot = fates_slot(p, step);
+        if (*slot)
+            return rf_fail(p->ctx, RF_E_ARGUMENT, "fates: op #%u stands twice", step);
+        *slot = i + 1;
+        p->steps = step < p->steps ? p->steps : step + 1;
+    }
+    return RF_OK;
+}
 
 /* ---- choosing ---- */
 
@@ -59,19 +111,37 @@ static int fates_fits(const char *pattern, const rf_policy_op *op, const char *p
 static rf_status fates_choose(void *payload, const rf_policy_op *op, rf_fate *fate)
 {
     const fates_policy *p = payload;
-    const char *path = fates_inside(p, op);
-    for (size_t i = 0; i < p->num; i++)
-        if (fates_fits(p->rules[i].pattern, op, path)) {
-            *fate = p->rules[i].fate;
+    const fates_rule *own = fates_op(p, op->index);
+    size_t num = own ? own->before : p->patterns.num;
+    const char *path = num ? fates_inside(p, op) : "";
+    for (size_t i = 0; i < num; i++)
+        if (fates_fits(p->patterns.v[i].pattern, op, path)) {
+            *fate = p->patterns.v[i].fate;
             return RF_OK;
         }
+    if (own)
+        *fate = own->fate;
     return RF_OK;
+}
+
+const char *rf_fates_named(const rf_policy *policy, uint32_t step)
+{
+    const fates_rule *own = policy->choose == fates_choose ? fates_op(policy->payload, step) : NULL;
+    return own ? own->pattern : NULL;
+}
+
+uint32_t rf_fates_steps(const rf_policy *policy)
+{
+    const fates_policy *p = policy->payload;
+    return policy->choose == fates_choose ? p->steps : 0;
 }
 
 static void fates_destroy(void *payload)
 {
     fates_policy *p = payload;
-    rf_host_free(p->ctx, p->rules, p->capacity * sizeof *p->rules);
+    rf_host_free(p->ctx, p->table, p->slots * sizeof *p->table);
+    rf_host_free(p->ctx, p->ops.v, p->ops.capacity * sizeof *p->ops.v);
+    rf_host_free(p->ctx, p->patterns.v, p->patterns.capacity * sizeof *p->patterns.v);
     rf_host_free(p->ctx, p, sizeof *p);
 }
 
@@ -123,18 +193,44 @@ static int fates_fate(const char *word, size_t len, rf_fate *out)
     return 0;
 }
 
-static rf_status fates_add(fates_policy *p, rf_fate fate, const char *word, size_t len)
+static rf_status fates_add(fates_policy *p, fates_list *list, fates_rule rule, const char *word,
+                           size_t len)
 {
     if (len >= FATES_NAME)
         return rf_fail(p->ctx, RF_E_ARGUMENT, "fates: a name of %zu letters; at most %d", len,
                        FATES_NAME - 1);
-    rf_status status = rf_host_grow(p->ctx, &p->rules, p->num, &p->capacity, sizeof *p->rules);
+    rf_status status = rf_host_grow(p->ctx, &list->v, list->num, &list->capacity, sizeof *list->v);
     if (status)
         return status;
-    fates_rule *rule = &p->rules[p->num++];
-    *rule = (fates_rule){.fate = fate};
-    memcpy(rule->pattern, word, len);
+    memcpy(rule.pattern, word, len);
+    list->v[list->num++] = rule;
     return RF_OK;
+}
+
+/* "#3:linear" */
+static rf_status fates_add_op(fates_policy *p, rf_fate fate, const char *word, size_t len)
+{
+    uint64_t step = 0;
+    const char *colon = memchr(word, ':', len);
+    if (!colon || !rf_number_parse_u64(word + 1, (size_t)(colon - word) - 1, &step) ||
+        step >= UINT32_MAX)
+        return rf_fail(p->ctx, RF_E_ARGUMENT,
+                       "fates: '%.*s' is no op by number: write #3:linear for op 3, a linear",
+                       (int)(len < 64 ? len : 64), word);
+    fates_rule rule = {.fate = fate, .step = (uint32_t)step, .before = p->patterns.num};
+    size_t head = (size_t)(colon + 1 - word);
+    rf_status status = fates_add(p, &p->ops, rule, colon + 1, len - head);
+    const char *name = status ? "" : p->ops.v[p->ops.num - 1].pattern;
+    if (status || (name[0] && name[0] != '@'))
+        return status ? status : fates_check(p->ctx, name, NULL);
+    return rf_fail(p->ctx, RF_E_ARGUMENT, "fates: '#%u:' needs the name of an op", rule.step);
+}
+
+static rf_status fates_add_pattern(fates_policy *p, rf_fate fate, const char *word, size_t len,
+                                   const rf_fates_parts *parts)
+{
+    rf_status status = fates_add(p, &p->patterns, (fates_rule){.fate = fate}, word, len);
+    return status ? status : fates_check(p->ctx, p->patterns.v[p->patterns.num - 1].pattern, parts);
 }
 
 /* "keep=a,b" */
@@ -151,9 +247,8 @@ static rf_status fates_clause(fates_policy *p, const char *text, size_t len,
     for (const char *word = equals + 1; word <= end && !status;) {
         const char *comma = memchr(word, ',', (size_t)(end - word));
         size_t letters = (size_t)((comma ? comma : end) - word);
-        status = fates_add(p, fate, word, letters);
-        if (!status)
-            status = fates_check(p->ctx, p->rules[p->num - 1].pattern, parts);
+        status = letters && word[0] == '#' ? fates_add_op(p, fate, word, letters)
+                                           : fates_add_pattern(p, fate, word, letters, parts);
         word += letters + 1;
     }
     return status;
@@ -173,6 +268,8 @@ rf_status rf_fates_create(rf_policy *out, rf_context *ctx, const char *text,
         status = fates_clause(p, at, end ? (size_t)(end - at) : strlen(at), parts);
         at = end ? end + 1 : NULL;
     }
+    if (!status)
+        status = fates_tabulate(p);
     if (status) {
         fates_destroy(p);
         return status;

@@ -1,4 +1,5 @@
 /* keep.c: see keep.h. */
+#include "remat/fates.h"
 #include "remat/frame.h"
 
 #include <string.h>
@@ -177,13 +178,39 @@ static rf_status keep_ask(rf_region_run *run, const rf_step *step, rf_fate *fate
     return status;
 }
 
+/* Fates by number are of the ops that the text says. */
+static rf_status keep_check_named(const rf_region_run *run, const rf_op_class *op)
+{
+    const char *named = rf_fates_named(&run->frame->policy, run->steps), *why = "";
+    char name[128];
+    if (!named)
+        return RF_OK;
+    if (op->traits & (RF_OP_VIEW | RF_OP_INPLACE))
+        why = op->traits & RF_OP_VIEW ? ", a view" : ", in place";
+    else if (rf_pattern_matches(named, op->name))
+        return RF_OK;
+    return rf_fail(run->frame->ctx, RF_E_ARGUMENT, "fates: #%u:%s: op %u of %s is %s%s", run->steps,
+                   named, run->steps, rf_frame_name(run->frame, name), op->name, why);
+}
+
+rf_status rf_keep_check_steps(const rf_region_run *run)
+{
+    uint32_t steps = rf_fates_steps(&run->frame->policy);
+    char name[128];
+    if (run->steps >= steps)
+        return RF_OK;
+    return rf_fail(run->frame->ctx, RF_E_ARGUMENT, "fates: #%u:%s: %s has %u ops", steps - 1,
+                   rf_fates_named(&run->frame->policy, steps - 1), rf_frame_name(run->frame, name),
+                   run->steps);
+}
+
 rf_status rf_keep_step(rf_region_run *run, rf_step *step)
 {
     rf_frame *frame = run->frame;
     rf_fate fate = RF_FATE_RECOMPUTE;
-    rf_status status = RF_OK;
-    if (step->c->call.op->traits & (RF_OP_VIEW | RF_OP_INPLACE))
-        return RF_OK;
+    rf_status status = keep_check_named(run, step->c->call.op);
+    if (status || step->c->call.op->traits & (RF_OP_VIEW | RF_OP_INPLACE))
+        return status;
     if (frame->keep.trials)
         keep_sift(&frame->keep, keep_needed);
     if (run->never)

@@ -46,6 +46,8 @@ typedef struct rf_kept_list {
 
 /* After a step of the first run: ask the policy, keep what it says. */
 rf_status rf_keep_step(rf_region_run *run, rf_step *step);
+/* After the last one: whether every op that fates tell by number was there. */
+rf_status rf_keep_check_steps(const rf_region_run *run);
 /* Before a step of a replay: its results, if they were kept (step->given). */
 rf_status rf_keep_give(rf_region_run *run, rf_step *step);
 /* Which kept value is the storage of this id; its num if none. Numbers change while the region

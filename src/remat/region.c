@@ -99,6 +99,8 @@ rf_status rf_region_run_call(rf_scope *s, const rf_region_call *call)
     ctx->region = run.id;
     rf_watch_begin(&run);
     status = rf_frame_call(frame, s, RF_PASS_FORWARD, call->in, call->out);
+    if (!status)
+        status = rf_keep_check_steps(&run);
     rf_watch_end(&run, status, call->out);
     ctx->keeper = run.outer ? &run.outer->base : NULL;
     ctx->region = outer_region;
