@@ -11,29 +11,42 @@
 #include <math.h>
 #include <string.h>
 
+#define TABLE_LESS (1 - 1e-12) /* so that a whole number of levels is not rounded up */
+#define TABLE_WORK 1e6         /* additions that are worth a meeting of threads           */
+
 struct rf_chain_table {
     const rf_allocator *alloc;
     const rf_chain_cells *cells;
     rf_chain_table_options opts;
-    double per_level; /* bytes                              */
-    double time_unit; /* what a time of 1 in the rows means */
-    size_t width;     /* levels + 1                         */
+    double levels_per_byte;
+    double per_time; /* times in rows are multiplied by this                    */
+    size_t width;    /* levels + 1                                              */
     float *rows;
-    float *zeros; /* a row */
+    float *zeros;    /* a row                                                   */
+    uint32_t *first; /* of each cell, its lowest level with a plan               */
 };
 
-static const float *table_row(const rf_chain_table *table, size_t s, size_t t)
+typedef struct table_line {
+    const float *row;
+    size_t first; /* its lowest level that is not infinite */
+} table_line;
+
+static table_line table_of(const rf_chain_table *table, size_t s, size_t t)
 {
     if (s > t)
-        return table->zeros;
-    return table->rows + rf_chain_cells_find(table->cells, s, t) * table->width;
+        return (table_line){table->zeros, 0};
+    size_t id = rf_chain_cells_find(table->cells, s, t);
+    return (table_line){table->rows + id * table->width, table->first[id]};
 }
 
 /* Bytes in levels, rounded up; at most one more than there are. */
 static size_t table_levels(const rf_chain_table *table, uint64_t bytes)
 {
-    double levels = ceil((double)bytes / table->per_level);
-    return levels < (double)table->width ? (size_t)levels : table->width;
+    double levels = (double)bytes * table->levels_per_byte;
+    if (levels >= (double)table->width)
+        return table->width;
+    size_t whole = (size_t)levels;
+    return whole + (levels > (double)whole);
 }
 
 /* One way to begin a sub-chain, as rows: from level `from` on its time is
@@ -47,12 +60,13 @@ typedef struct table_term {
 static table_term table_term_of(const rf_chain_table *table, const rf_chain_list *list,
                                 const rf_chain_choice *c)
 {
-    table_term x = {.from = table_levels(table, c->need), .held = table_levels(table, c->held)};
-    x.from = x.from > x.held ? x.from : x.held;
-    x.time = (float)(c->time / table->time_unit);
-    x.rest = table_row(table, c->last + 1, list->t);
-    x.own = c->kind == RF_CHAIN_KEEP ? table->zeros : table_row(table, list->s, c->last);
-    return x;
+    table_line rest = table_of(table, c->last + 1, list->t), own = {table->zeros, 0};
+    if (c->kind == RF_CHAIN_REGION)
+        own = table_of(table, list->s, c->last);
+    size_t from = table_levels(table, c->need), held = table_levels(table, c->held);
+    from = from > rest.first + held ? from : rest.first + held;
+    from = from > own.first ? from : own.first;
+    return (table_term){from, held, (float)(c->time * table->per_time), rest.row, own.row};
 }
 
 /* ---- filling ---- */
@@ -73,15 +87,30 @@ static void table_lower(float *restrict row, const float *restrict rest, const f
     }
 }
 
+/* The level from which on a row, which never rises, is not above `least`. */
+static size_t table_reaches(const float *row, size_t from, size_t to, float least)
+{
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (row[middle] <= least)
+            to = middle;
+        else
+            from = middle + 1;
+    }
+    return to;
+}
+
 static int table_visit(void *payload, const rf_chain_choice *c)
 {
     table_cell *cell = payload;
-    size_t width = cell->table->width;
+    size_t to = cell->table->width;
     table_term x = table_term_of(cell->table, &cell->list, c);
-    if (x.from < width)
-        table_lower(cell->row + x.from, x.rest + x.from - x.held, x.own + x.from, x.time,
-                    width - x.from);
-    return c->kind == RF_CHAIN_REGION && table_levels(cell->table, c->need) >= width;
+    if (x.from >= to)
+        return c->kind == RF_CHAIN_REGION && table_levels(cell->table, c->need) >= to;
+    float least = x.time + x.rest[to - 1 - x.held] + x.own[to - 1];
+    to = table_reaches(cell->row, x.from, to, least);
+    table_lower(cell->row + x.from, x.rest + x.from - x.held, x.own + x.from, x.time, to - x.from);
+    return 0;
 }
 
 static void table_fill_cell(rf_chain_table *table, size_t id)
@@ -91,12 +120,19 @@ static void table_fill_cell(rf_chain_table *table, size_t id)
     for (size_t i = 0; i < table->width; i++)
         cell.row[i] = INFINITY;
     rf_chain_each(table->cells->chain, v->first, v->last, table_visit, &cell);
+    size_t first = 0;
+    while (first < table->width && isinf(cell.row[first]))
+        first++;
+    table->first[id] = (uint32_t)first;
 }
 
-static void table_fill_length(rf_chain_table *table, size_t begin, size_t end)
+/* Cells of one length. Threads meet after each length, which is worth it only for much work. */
+static void table_fill_length(rf_chain_table *table, size_t length)
 {
+    size_t begin = table->cells->begin[length], end = table->cells->begin[length + 1];
 #ifdef _OPENMP
-    if (table->opts.threads > 1 && end - begin > 1) {
+    double work = (double)(end - begin) * (double)length * (double)table->width;
+    if (table->opts.threads > 1 && end - begin > 4 * table->opts.threads && work > TABLE_WORK) {
 #pragma omp parallel for num_threads((int)table->opts.threads) schedule(static)
         for (size_t id = begin; id < end; id++)
             table_fill_cell(table, id);
@@ -112,7 +148,7 @@ static void table_fill(rf_chain_table *table)
     const rf_chain_cells *cells = table->cells;
     memset(table->zeros, 0, table->width * sizeof *table->zeros);
     for (size_t length = 1; length <= cells->chain->num_stages; length++)
-        table_fill_length(table, cells->begin[length], cells->begin[length + 1]);
+        table_fill_length(table, length);
 }
 
 /* ---- plans ---- */
@@ -120,7 +156,7 @@ static void table_fill(rf_chain_table *table)
 typedef struct table_search {
     const rf_chain_table *table;
     const rf_chain_list *list;
-    float best;
+    float goal, best; /* the entry, and the best so far */
     rf_chain_choice choice;
 } table_search;
 
@@ -136,13 +172,14 @@ static int table_look(void *payload, const rf_chain_choice *c)
         x->best = sum;
         x->choice = *c;
     }
-    return sum <= table_row(x->table, x->list->s, x->list->t)[level];
+    return sum <= x->goal;
 }
 
 static void table_choose(const void *payload, const rf_chain_list *list, rf_chain_first *out)
 {
     const rf_chain_table *table = payload;
     table_search x = {.table = table, .list = list, .best = INFINITY};
+    x.goal = table_of(table, list->s, list->t).row[list->level];
     rf_chain_each(table->cells->chain, list->s, list->t, table_look, &x);
     uint32_t held = (uint32_t)table_levels(table, x.choice.held);
     out->choice = x.choice;
@@ -152,7 +189,7 @@ static void table_choose(const void *payload, const rf_chain_list *list, rf_chai
 
 int rf_chain_table_improves(const rf_chain_table *table, size_t level)
 {
-    const float *row = table_row(table, 0, table->cells->chain->num_stages - 1);
+    const float *row = table_of(table, 0, table->cells->chain->num_stages - 1).row;
     return isfinite(row[level]) && (!level || row[level] < row[level - 1]);
 }
 
@@ -194,41 +231,58 @@ static uint64_t table_common(const rf_chain *c)
     return common;
 }
 
-/* At least as much as any one time of the chain, and not 0. */
-static double table_time_unit(const rf_chain *c)
+/* At least as much as any one time of the chain. */
+static double table_longest(const rf_chain *c)
 {
     double sum = 0;
     for (size_t i = 0; i < c->num_stages; i++) {
-        double most = 0;
+        double most = c->stages[i].forward;
         for (size_t k = 0; k < c->stages[i].num_options; k++) {
             const rf_chain_option *o = rf_chain_option_of(c, i, k);
             most = fmax(most, o->forward + o->backward);
         }
-        sum += fmax(most, c->stages[i].forward);
+        sum += most;
     }
-    return sum > 0 ? sum : 1;
+    return sum;
+}
+
+/* What a level and a time stand for. No level is finer than what divides all sizes: then rounding
+ * loses nothing. */
+static void table_scale(rf_chain_table *table)
+{
+    const rf_chain *c = table->cells->chain;
+    double common = (double)table_common(c), longest = table_longest(c);
+    double per_level = (double)table->opts.bytes / (double)table->opts.levels;
+    if (per_level <= common || per_level <= 0) {
+        per_level = common > 0 ? common : 1;
+        table->opts.levels = (size_t)((double)table->opts.bytes / per_level);
+    }
+    table->width = table->opts.levels + 1;
+    table->levels_per_byte = TABLE_LESS / per_level;
+    table->per_time = longest > 1 / RF_CHAIN_MOST_TIME ? 1 / longest : 1;
+}
+
+static rf_status table_allocate(rf_chain_table *table)
+{
+    size_t num = table->cells->num;
+    table->zeros = rf_allocator_get(table->alloc, table->width * sizeof *table->zeros);
+    table->rows = rf_allocator_get(table->alloc, num * table->width * sizeof *table->rows);
+    table->first = rf_allocator_get(table->alloc, num * sizeof *table->first);
+    return table->zeros && table->rows && table->first ? RF_OK : RF_E_MEMORY;
 }
 
 rf_status rf_chain_table_begin(rf_chain_table **out, const rf_allocator *alloc,
                                const rf_chain_cells *cells, const rf_chain_table_options *opts)
 {
-    uint64_t common = table_common(cells->chain);
     rf_chain_table *table = rf_allocator_get(alloc, sizeof *table);
     if (!table)
         return RF_E_MEMORY;
     *table = (rf_chain_table){.alloc = alloc, .cells = cells, .opts = *opts};
-    table->per_level = (double)opts->bytes / (double)opts->levels;
-    if (table->per_level < (double)common || !common) {
-        table->per_level = common ? (double)common : 1; /* levels are exact */
-        table->opts.levels = (size_t)((double)opts->bytes / table->per_level);
-    }
-    table->width = table->opts.levels + 1;
-    table->time_unit = table_time_unit(cells->chain);
-    table->zeros = rf_allocator_get(alloc, table->width * sizeof *table->zeros);
-    table->rows = rf_allocator_get(alloc, cells->num * table->width * sizeof *table->rows);
-    if (!table->zeros || !table->rows) {
+    table_scale(table);
+    rf_status status = table_allocate(table);
+    if (status) {
         rf_chain_table_end(table);
-        return RF_E_MEMORY;
+        return status;
     }
     table_fill(table);
     *out = table;
@@ -242,13 +296,16 @@ size_t rf_chain_table_levels(const rf_chain_table *table)
 
 size_t rf_chain_table_bytes(const rf_chain_table *table)
 {
-    return (table->cells->num + 1) * table->width * sizeof *table->rows;
+    return (table->cells->num + 1) * table->width * sizeof *table->rows +
+           table->cells->num * sizeof *table->first;
 }
 
 void rf_chain_table_end(rf_chain_table *table)
 {
     const rf_allocator *alloc = table->alloc;
+    size_t num = table->cells->num;
     rf_allocator_put(alloc, table->zeros, table->width * sizeof *table->zeros);
-    rf_allocator_put(alloc, table->rows, table->cells->num * table->width * sizeof *table->rows);
+    rf_allocator_put(alloc, table->rows, num * table->width * sizeof *table->rows);
+    rf_allocator_put(alloc, table->first, num * sizeof *table->first);
     rf_allocator_put(alloc, table, sizeof *table);
 }

@@ -40,6 +40,32 @@ uint64_t chain_random(uint64_t *state, uint64_t below)
     return (x ^ (x >> 31)) % below;
 }
 
+static rf_chain_option chain_draw_option(const rf_chain_stage *s, uint64_t *state, uint64_t below,
+                                         uint64_t scale)
+{
+    return (rf_chain_option){.saved = s->output + chain_random(state, below) * scale,
+                             .forward = s->forward + (double)chain_random(state, 2),
+                             .backward = 1 + (double)chain_random(state, 8),
+                             .forward_workspace = chain_random(state, below) / 2 * scale,
+                             .backward_workspace = chain_random(state, below) / 2 * scale};
+}
+
+void chain_draw(chain_case *c, uint64_t *state, size_t n, size_t most_options, uint64_t below,
+                uint64_t scale)
+{
+    chain_begin(c, chain_random(state, below) * scale);
+    c->chain.input_gradient = chain_random(state, 2) * c->chain.input;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t output = chain_random(state, below) * scale;
+        double forward = 1 + (double)chain_random(state, 6);
+        rf_chain_stage *s = chain_stage(c, output, forward, chain_random(state, below) / 2 * scale);
+        if (chain_random(state, 2))
+            s->gradient = chain_random(state, below) * scale;
+        for (size_t k = 1 + chain_random(state, most_options); k > 0; k--)
+            chain_option(c, chain_draw_option(s, state, below, scale));
+    }
+}
+
 double chain_answer(rf_chain_front *front, uint64_t budget)
 {
     rf_chain_steps steps = {0};
