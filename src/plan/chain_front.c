@@ -12,6 +12,8 @@ enum {
     FRONT_LEVELS_LEAST = 500,
     FRONT_LEVELS_MOST = 8000,
     FRONT_LEVELS_LIMIT = 1 << 20,
+    FRONT_EXACT_STAGES = 8,
+    FRONT_EXACT_STATES = 1 << 21, /* of all searches of one call */
 };
 #define FRONT_TABLE_BYTES ((size_t)48 << 20) /* of a table whose levels nobody asked for */
 #define FRONT_TABLE_WORK  4e8                /* additions in one                         */
@@ -124,25 +126,12 @@ static rf_status front_offer_plan(front_work *w, rf_chain_cost *cost)
 
 /* ---- candidates ---- */
 
-static uint32_t front_fastest(const rf_chain *c, size_t stage)
-{
-    uint32_t best = 0;
-    for (uint32_t k = 1; k < c->stages[stage].num_options; k++) {
-        const rf_chain_option *o = rf_chain_option_of(c, stage, k);
-        const rf_chain_option *than = rf_chain_option_of(c, stage, best);
-        double more = o->forward + o->backward - than->forward - than->backward;
-        if (more < 0 || (more == 0 && o->saved < than->saved))
-            best = k;
-    }
-    return best;
-}
-
 static rf_status front_offer_plain(front_work *w)
 {
     rf_chain_front *front = w->front;
     rf_status status = RF_OK;
     for (uint32_t i = 0; i < front->chain->num_stages && !status; i++) {
-        rf_chain_node node = {RF_CHAIN_KEEP, i, 1, front_fastest(front->chain, i), 0};
+        rf_chain_node node = {RF_CHAIN_KEEP, i, 1, rf_chain_fastest(front->chain, i), 0};
         status = rf_chain_nodes_add(&w->plan, &front->alloc, node);
     }
     return status ? status : front_offer_plan(w, &front->plain);
@@ -193,6 +182,31 @@ static rf_status front_offer_table(front_work *w, const rf_chain_cells *cells, u
     return status;
 }
 
+/* The fastest schedules of a short chain within a budget, and then within less than each took, so
+ * many times. Stops without an error where none is left, or where it takes too long. */
+static rf_status front_offer_exact(front_work *w, uint64_t budget, size_t times)
+{
+    rf_chain_front *front = w->front;
+    size_t states = FRONT_EXACT_STATES;
+    rf_status status = RF_OK;
+    rf_chain_cost cost = {.peak = budget + 1};
+    for (size_t i = 0; i < times && cost.peak && !status; i++) {
+        w->steps.num = 0;
+        status = rf_chain_exact(&w->steps, &front->alloc, front->chain, cost.peak - 1, &states);
+        if (!status)
+            status = rf_chain_simulate(&cost, &front->alloc, front->chain, &w->steps);
+        if (!status)
+            status = front_offer(w, &cost);
+    }
+    return status == RF_E_BUDGET || status == RF_E_UNSUPPORTED ? RF_OK : status;
+}
+
+static int front_is_short(const rf_chain_front *front)
+{
+    return front->opts.free && !front->opts.no_exact &&
+           front->chain->num_stages <= FRONT_EXACT_STAGES && rf_chain_exact_fits(front->chain);
+}
+
 static rf_status front_offer_all(front_work *w)
 {
     rf_chain_front *front = w->front;
@@ -205,6 +219,8 @@ static rf_status front_offer_all(front_work *w)
         status = front_offer_least(w, &cells);
     if (!status)
         status = front_offer_table(w, &cells, front->plain.peak - front->chain->input);
+    if (!status && front_is_short(front))
+        status = front_offer_exact(w, front->plain.peak, SIZE_MAX);
     rf_chain_cells_end(&cells, &front->alloc);
     return status;
 }
@@ -270,6 +286,8 @@ rf_status rf_chain_front_refine(rf_chain_front *front, uint64_t budget)
         return status;
     uint64_t bytes = budget - front->chain->input;
     status = front_offer_table(&w, &cells, bytes + bytes / 2);
+    if (!status && front_is_short(front))
+        status = front_offer_exact(&w, budget, 1);
     rf_chain_cells_end(&cells, &front->alloc);
     front_work_end(&w);
     return status;

@@ -38,6 +38,20 @@ static inline const rf_chain_option *rf_chain_option_of(const rf_chain *c, size_
     return &c->options[c->stages[stage].first_option + k];
 }
 
+/* The option with the least time; of several the one with the smallest record. */
+static inline uint32_t rf_chain_fastest(const rf_chain *c, size_t stage)
+{
+    uint32_t best = 0;
+    for (uint32_t k = 1; k < c->stages[stage].num_options; k++) {
+        const rf_chain_option *o = rf_chain_option_of(c, stage, k);
+        const rf_chain_option *than = rf_chain_option_of(c, stage, best);
+        double more = o->forward + o->backward - than->forward - than->backward;
+        if (more < 0 || (more <= 0 && o->saved < than->saved))
+            best = k;
+    }
+    return best;
+}
+
 static inline uint64_t rf_chain_max(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
@@ -155,5 +169,17 @@ rf_status rf_chain_table_plan(const rf_chain_table *table, size_t level, rf_chai
 size_t rf_chain_table_levels(const rf_chain_table *table); /* may be fewer than asked for */
 size_t rf_chain_table_bytes(const rf_chain_table *table);
 void rf_chain_table_end(rf_chain_table *table);
+
+/* ---- short chains ---- */
+
+enum { RF_CHAIN_EXACT_STAGES = 15 };
+
+/* Whether the search can say what this chain is: 15 stages, 14 options. */
+int rf_chain_exact_fits(const rf_chain *chain);
+/* The steps of the fastest schedule within a budget, appended to out. RF_E_BUDGET: there is none.
+ * *states is how many states may be looked at, and then how many of them are left;
+ * RF_E_UNSUPPORTED where that was not enough. */
+rf_status rf_chain_exact(rf_chain_steps *out, const rf_allocator *alloc, const rf_chain *chain,
+                         uint64_t budget, size_t *states);
 
 #endif

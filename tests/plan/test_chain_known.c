@@ -193,6 +193,7 @@ static void test_small(void **state)
     for (size_t i = 0; i < sizeof small_chains / sizeof small_chains[0]; i++) {
         small_make(&small_chains[i]);
         small_check(&small_chains[i], 0);
+        small_check(&small_chains[i], 1);
     }
 }
 

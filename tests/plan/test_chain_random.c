@@ -234,8 +234,6 @@ static rf_status whole_use(const rf_allocator *alloc, const rf_chain_front_optio
     status = rf_chain_front_refine(&front, front.plain.peak / 2);
     if (!status)
         status = rf_chain_front_steps(&front, &front.points[0], &steps);
-    if (!status)
-        check_points(&front);
     rf_chain_steps_end(&steps, alloc);
     rf_chain_front_end(&front);
     return status;
@@ -261,15 +259,39 @@ static void test_no_memory(void **state)
     (void)state;
     chain_draw(drawn, &random, 7, 2, 40, 1);
     fail_each(&(rf_chain_front_options){.size = sizeof(rf_chain_front_options)});
+    fail_each(&(rf_chain_front_options){.size = sizeof(rf_chain_front_options), .free = 1});
+}
+
+/* Short chains with any schedule, at every budget: the exhaustive search's time, and none where it
+ * has none. */
+static void test_exhaustive(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= num_cases() / 5; seed++) {
+        rf_chain_front front;
+        uint64_t random = seed;
+        size_t n = 1 + chain_random(&random, 5), most = n > 4 ? 1 : 3;
+        chain_draw(drawn, &random, n, most, 10, 1);
+        begin(&front, drawn, &(rf_chain_front_options){.size = sizeof front.opts, .free = 1});
+        check_points(&front);
+        for (uint64_t budget = front.lower_bound; budget <= front.plain.peak; budget++) {
+            const rf_chain_point *p = rf_chain_front_find(&front, budget);
+            double found = p ? p->time : INFINITY, best = chain_exhaustive(&drawn->chain, budget);
+            if (found != best)
+                fail_msg("case %llu, %llu bytes: %g and not %g", (unsigned long long)seed,
+                         (unsigned long long)budget, found, best);
+        }
+        rf_chain_front_end(&front);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_textbook),  cmocka_unit_test(test_shared),
-        cmocka_unit_test(test_scales),    cmocka_unit_test(test_appended),
-        cmocka_unit_test(test_refined),   cmocka_unit_test(test_parallel),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_textbook),   cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_scales),     cmocka_unit_test(test_appended),
+        cmocka_unit_test(test_refined),    cmocka_unit_test(test_parallel),
+        cmocka_unit_test(test_exhaustive), cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
