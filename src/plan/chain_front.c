@@ -12,6 +12,7 @@ enum {
     FRONT_LEVELS_LEAST = 500,
     FRONT_LEVELS_MOST = 8000,
     FRONT_LEVELS_LIMIT = 1 << 20,
+    FRONT_WINDOW = 16,
     FRONT_EXACT_STAGES = 8,
     FRONT_EXACT_STATES = 1 << 21, /* of all searches of one call */
 };
@@ -164,7 +165,7 @@ static rf_status front_offer_table(front_work *w, const rf_chain_cells *cells, u
     rf_chain_front *front = w->front;
     rf_chain_table *table;
     rf_chain_table_options opts = {bytes, front_levels(front, cells), front->opts.threads,
-                                   front->opts.free};
+                                   front->opts.free ? FRONT_WINDOW : 0};
     rf_status status = rf_chain_table_begin(&table, &front->alloc, cells, &opts);
     if (status)
         return status;

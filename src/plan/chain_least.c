@@ -49,7 +49,8 @@ static int least_visit(void *payload, const rf_chain_choice *c)
 static least_search least_search_cell(const least_solver *solver, size_t s, size_t t)
 {
     least_search x = {.solver = solver, .s = s, .t = t, .best = {UINT64_MAX, DBL_MAX}};
-    rf_chain_each(solver->cells->chain, s, t, least_visit, &x);
+    rf_chain_each(solver->cells->chain, &(rf_chain_list){(uint32_t)s, (uint32_t)t, 0, 0}, 0,
+                  least_visit, &x);
     return x;
 }
 

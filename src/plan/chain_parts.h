@@ -63,14 +63,6 @@ static inline uint64_t rf_chain_need_backward(const rf_chain *c, size_t s, const
     return o->saved + rf_chain_gradient(c, s + 1) + rf_chain_gradient(c, s) + o->backward_workspace;
 }
 
-/* need_all: to keep stage s of a cell that ends with t. */
-static inline uint64_t rf_chain_need_keep(const rf_chain *c, size_t s, size_t t,
-                                          const rf_chain_option *o)
-{
-    return rf_chain_max(rf_chain_gradient(c, t + 1) + o->saved + o->forward_workspace,
-                        rf_chain_need_backward(c, s, o));
-}
-
 /* need_adv, less the gradient, of stage i in a walk that begins with stage s. */
 static inline uint64_t rf_chain_need_walk(const rf_chain *c, size_t s, size_t i)
 {
@@ -106,25 +98,28 @@ static inline size_t rf_chain_cells_find(const rf_chain_cells *cells, size_t s, 
 
 /* ---- the recurrence ---- */
 
-/* What a list of nodes can begin with: a node over stages s .. last of a sub-chain s .. t. */
-typedef struct rf_chain_choice {
-    uint32_t kind; /* rf_chain_node_kind */
-    uint32_t last, option;
-    uint64_t need; /* bytes without which it cannot be chosen          */
-    uint64_t held; /* bytes that it keeps from what comes after it     */
-    double time;   /* of its first forward, and of a KEEP's backward   */
-} rf_chain_choice;
-
-/* Nonzero: enough. */
-typedef int (*rf_chain_visit)(void *payload, const rf_chain_choice *choice);
-/* Every KEEP and REGION that stages s .. t can begin with; need never falls among REGIONs. */
-void rf_chain_each(const rf_chain *c, size_t s, size_t t, rf_chain_visit visit, void *payload);
-
-/* A list of nodes to be found: over stages s .. t with `level` of memory, or, with late an option's
- * number + 1, the nodes of a LATE whose last stage is t. */
+/* A list of nodes to be found: over stages s .. t with `level` of memory; or, with late an option's
+ * number + 1, the nodes of a LATE whose last stage is t, over s .. t - 1. The record of t is then
+ * not counted in the level. */
 typedef struct rf_chain_list {
     uint32_t s, t, level, late;
 } rf_chain_list;
+
+/* What a list can begin with: a node over stages s .. last. */
+typedef struct rf_chain_choice {
+    uint32_t kind; /* rf_chain_node_kind */
+    uint32_t last, option;
+    uint64_t need; /* bytes without which it cannot be chosen        */
+    uint64_t held; /* bytes that it keeps from what comes after it   */
+    double time;   /* of its first forward, and of a KEEP's backward */
+} rf_chain_choice;
+
+/* Nonzero, after a REGION: enough. */
+typedef int (*rf_chain_visit)(void *payload, const rf_chain_choice *choice);
+/* Everything that a list can begin with, LATE nodes of up to `window` stages before their last
+ * among it. need never falls from one REGION to the next. */
+void rf_chain_each(const rf_chain *c, const rf_chain_list *list, size_t window,
+                   rf_chain_visit visit, void *payload);
 
 /* The first node of a list, what is left for the nodes after it, and what for its own. */
 typedef struct rf_chain_first {
@@ -157,7 +152,7 @@ typedef struct rf_chain_table_options {
     uint64_t bytes; /* what the highest level stands for, the chain's input not counted */
     size_t levels;
     size_t threads;
-    int late; /* with LATE nodes */
+    size_t window; /* LATE nodes of up to so many stages before their last; 0: none */
 } rf_chain_table_options;
 
 rf_status rf_chain_table_begin(rf_chain_table **out, const rf_allocator *alloc,

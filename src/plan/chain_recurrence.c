@@ -15,30 +15,88 @@
  * after Beaumont, Eyraud-Dubois, Herrmann, Joly, Shilova 2019, with options per stage and both
  * gradients counted in a backward. The replay C(s,i,m) may use all m bytes, for v_{i+1} and all
  * behind it is gone by then. Exact among schedules that keep what they store until its backward.
+ *
+ * Those that do not gain most by keeping a record without its stage's input, which runs again just
+ * before the record's backward and leaves what earlier backwards want. That is a LATE node, and
+ * D(s,t,k,m) is the least time of its second part: the record k of stage t is there besides the m
+ * bytes, value t is not.
+ *
+ *   C and D(s,t,..,m) may also choose
+ *     LATE s..i k (s < i < t):  sum of f over s..i-1 + f_k + rest(i+1, t, m - A_k) + D(s, i, k, m -
+ * A_k) need = d_{t+1} + max(that of the walk over s..i-1,  v_i + A_k + of_k) D(s,t,k,m), s < t,
+ * chooses as C does, its rest from D; replays have A_k bytes more, and so has a KEEP's backward,
+ * for the record is gone by then D(t,t,k,m) = b_k                                         if m >=
+ * d_{t+1} + d_t + ob_k
  */
 #include "plan/chain_parts.h"
 
-void rf_chain_each(const rf_chain *c, size_t s, size_t t, rf_chain_visit visit, void *payload)
+typedef struct each_walk {
+    const rf_chain *chain;
+    const rf_chain_list *list;
+    uint64_t gradient; /* that is there: of the list's output      */
+    uint64_t record;   /* that goes before a replay: of a LATE     */
+    uint64_t need;     /* of the walk over the stages so far       */
+    double time;       /* and its time                             */
+    rf_chain_visit visit;
+    void *payload;
+} each_walk;
+
+static void each_keep(const each_walk *w)
 {
-    rf_chain_choice choice = {.kind = RF_CHAIN_KEEP, .last = (uint32_t)s};
-    for (size_t k = 0; k < c->stages[s].num_options; k++) {
-        const rf_chain_option *o = rf_chain_option_of(c, s, k);
+    size_t s = w->list->s;
+    rf_chain_choice choice = {.kind = RF_CHAIN_KEEP, .last = w->list->s};
+    for (size_t k = 0; k < w->chain->stages[s].num_options; k++) {
+        const rf_chain_option *o = rf_chain_option_of(w->chain, s, k);
+        uint64_t backward = rf_chain_need_backward(w->chain, s, o);
         choice.option = (uint32_t)k;
-        choice.need = rf_chain_need_keep(c, s, t, o);
+        choice.need = rf_chain_max(w->gradient + o->saved + o->forward_workspace,
+                                   backward > w->record ? backward - w->record : 0);
         choice.held = o->saved;
         choice.time = o->forward + o->backward;
-        if (visit(payload, &choice))
-            return;
+        w->visit(w->payload, &choice);
     }
-    choice = (rf_chain_choice){.kind = RF_CHAIN_REGION};
-    uint64_t walk = 0;
+}
+
+static void each_late(const each_walk *w, size_t i)
+{
+    rf_chain_choice choice = {.kind = RF_CHAIN_LATE, .last = (uint32_t)i};
+    for (size_t k = 0; k < w->chain->stages[i].num_options; k++) {
+        const rf_chain_option *o = rf_chain_option_of(w->chain, i, k);
+        uint64_t last = rf_chain_value(w->chain, i) + o->saved + o->forward_workspace;
+        choice.option = (uint32_t)k;
+        choice.need = w->gradient + rf_chain_max(w->need, last);
+        choice.held = o->saved;
+        choice.time = w->time + o->forward;
+        w->visit(w->payload, &choice);
+    }
+}
+
+/* The walk goes on through stage i. */
+static int each_region(each_walk *w, size_t i)
+{
+    w->need = rf_chain_max(w->need, rf_chain_need_walk(w->chain, w->list->s, i));
+    w->time += w->chain->stages[i].forward;
+    rf_chain_choice choice = {.kind = RF_CHAIN_REGION,
+                              .last = (uint32_t)i,
+                              .need = w->gradient + w->need,
+                              .held = rf_chain_value(w->chain, i + 1),
+                              .time = w->time};
+    return w->visit(w->payload, &choice);
+}
+
+void rf_chain_each(const rf_chain *c, const rf_chain_list *list, size_t window,
+                   rf_chain_visit visit, void *payload)
+{
+    size_t s = list->s, t = list->t;
+    each_walk w = {.chain = c, .list = list, .visit = visit, .payload = payload};
+    w.gradient = rf_chain_gradient(c, t + 1);
+    w.record = list->late ? rf_chain_option_of(c, t, list->late - 1)->saved : 0;
+    if (s < t || !list->late)
+        each_keep(&w);
     for (size_t i = s; i < t; i++) {
-        walk = rf_chain_max(walk, rf_chain_need_walk(c, s, i));
-        choice.last = (uint32_t)i;
-        choice.need = rf_chain_gradient(c, t + 1) + walk;
-        choice.held = rf_chain_value(c, i + 1);
-        choice.time += c->stages[i].forward;
-        if (visit(payload, &choice))
+        if (i > s && i - s <= window)
+            each_late(&w, i);
+        if (each_region(&w, i))
             return;
     }
 }

@@ -21,9 +21,12 @@ struct rf_chain_table {
     double levels_per_byte;
     double per_time; /* times in rows are multiplied by this                    */
     size_t width;    /* levels + 1                                              */
+    size_t num_rows; /* of all cells, and then of their LATE lists, an option each */
     float *rows;
     float *zeros;    /* a row                                                   */
-    uint32_t *first; /* of each cell, its lowest level with a plan               */
+    uint32_t *first; /* of each row, its lowest level with a plan               */
+    uint32_t *late;  /* of cells of up to window + 1 stages, the first LATE row */
+    size_t num_late; /* such cells                                              */
 };
 
 typedef struct table_line {
@@ -31,11 +34,14 @@ typedef struct table_line {
     size_t first; /* its lowest level that is not infinite */
 } table_line;
 
-static table_line table_of(const rf_chain_table *table, size_t s, size_t t)
+/* That of a list with its level: none where all stages are covered. */
+static table_line table_of(const rf_chain_table *table, const rf_chain_list *list)
 {
-    if (s > t)
+    if (list->s > list->t)
         return (table_line){table->zeros, 0};
-    size_t id = rf_chain_cells_find(table->cells, s, t);
+    size_t id = rf_chain_cells_find(table->cells, list->s, list->t);
+    if (list->late)
+        id = table->late[id] + list->late - 1;
     return (table_line){table->rows + id * table->width, table->first[id]};
 }
 
@@ -49,33 +55,73 @@ static size_t table_levels(const rf_chain_table *table, uint64_t bytes)
     return whole + (levels > (double)whole);
 }
 
-/* One way to begin a sub-chain, as rows: from level `from` on its time is
- * time + rest[level - held] + own[level]. */
+/* The levels of the record that waits beside a LATE's list. */
+static size_t table_waiting(const rf_chain_table *table, const rf_chain_list *list)
+{
+    if (!list->late)
+        return 0;
+    return table_levels(table,
+                        rf_chain_option_of(table->cells->chain, list->t, list->late - 1)->saved);
+}
+
+/* A choice of a list, by levels: what comes after the node has `held` levels less than the list,
+ * and the node's own nodes have `more` than it, for what waited is gone by then. */
+typedef struct table_split {
+    size_t held;
+    ptrdiff_t more;
+    rf_chain_list rest, own;
+} table_split;
+
+static table_split table_split_of(const rf_chain_table *table, const rf_chain_list *list,
+                                  const rf_chain_choice *c)
+{
+    table_split x = {.held = table_levels(table, c->held)};
+    x.more = (ptrdiff_t)table_waiting(table, list);
+    x.rest = (rf_chain_list){c->last + 1, list->t, 0, list->late};
+    x.own = (rf_chain_list){list->s, c->last, 0, 0};
+    if (c->kind == RF_CHAIN_LATE) {
+        x.more -= (ptrdiff_t)x.held;
+        x.own.late = c->option + 1;
+    }
+    return x;
+}
+
+/* The same as rows: from level `from` on, the time of level from + i is time + rest[i] + own[i]. */
 typedef struct table_term {
-    size_t from, held;
+    size_t from;
     float time;
     const float *rest, *own;
 } table_term;
 
+static size_t table_above(size_t from, ptrdiff_t least)
+{
+    return (ptrdiff_t)from > least ? from : (size_t)least;
+}
+
 static table_term table_term_of(const rf_chain_table *table, const rf_chain_list *list,
                                 const rf_chain_choice *c)
 {
-    table_line rest = table_of(table, c->last + 1, list->t), own = {table->zeros, 0};
-    if (c->kind == RF_CHAIN_REGION)
-        own = table_of(table, list->s, c->last);
-    size_t from = table_levels(table, c->need), held = table_levels(table, c->held);
-    from = from > rest.first + held ? from : rest.first + held;
-    from = from > own.first ? from : own.first;
-    return (table_term){from, held, (float)(c->time * table->per_time), rest.row, own.row};
+    table_split x = table_split_of(table, list, c);
+    table_line rest = table_of(table, &x.rest), own = {table->zeros, 0};
+    if (c->kind == RF_CHAIN_KEEP)
+        x.more = 0;
+    else
+        own = table_of(table, &x.own);
+    size_t from = table_above(table_levels(table, c->need), (ptrdiff_t)(rest.first + x.held));
+    from = table_above(from, (ptrdiff_t)own.first - x.more);
+    return (table_term){from, (float)(c->time * table->per_time), rest.row + (from - x.held),
+                        own.row + ((ptrdiff_t)from + x.more)};
 }
 
 /* ---- filling ---- */
 
-typedef struct table_cell {
+/* A row that is being filled. */
+typedef struct table_fresh {
     const rf_chain_table *table;
     rf_chain_list list;
     float *row;
-} table_cell;
+    size_t width; /* levels that anyone can be at */
+} table_fresh;
 
 static void table_lower(float *restrict row, const float *restrict rest, const float *restrict own,
                         float time, size_t num)
@@ -87,9 +133,10 @@ static void table_lower(float *restrict row, const float *restrict rest, const f
     }
 }
 
-/* The level from which on a row, which never rises, is not above `least`. */
-static size_t table_reaches(const float *row, size_t from, size_t to, float least)
+/* The first of num entries, which never rise, that is not above `least`; num if none is. */
+static size_t table_reaches(const float *row, size_t num, float least)
 {
+    size_t from = 0, to = num;
     while (from < to) {
         size_t middle = from + (to - from) / 2;
         if (row[middle] <= least)
@@ -102,28 +149,53 @@ static size_t table_reaches(const float *row, size_t from, size_t to, float leas
 
 static int table_visit(void *payload, const rf_chain_choice *c)
 {
-    table_cell *cell = payload;
-    size_t to = cell->table->width;
-    table_term x = table_term_of(cell->table, &cell->list, c);
-    if (x.from >= to)
-        return c->kind == RF_CHAIN_REGION && table_levels(cell->table, c->need) >= to;
-    float least = x.time + x.rest[to - 1 - x.held] + x.own[to - 1];
-    to = table_reaches(cell->row, x.from, to, least);
-    table_lower(cell->row + x.from, x.rest + x.from - x.held, x.own + x.from, x.time, to - x.from);
+    table_fresh *x = payload;
+    table_term term = table_term_of(x->table, &x->list, c);
+    if (term.from >= x->width)
+        return table_levels(x->table, c->need) >= x->width;
+    size_t num = x->width - term.from;
+    float least = term.time + term.rest[num - 1] + term.own[num - 1];
+    num = table_reaches(x->row + term.from, num, least);
+    table_lower(x->row + term.from, term.rest, term.own, term.time, num);
     return 0;
+}
+
+/* D(t,t,k,m): value t is there, and so is the record. */
+static void table_fill_last(const table_fresh *x)
+{
+    const rf_chain *c = x->table->cells->chain;
+    size_t t = x->list.t;
+    const rf_chain_option *o = rf_chain_option_of(c, t, x->list.late - 1);
+    uint64_t need = rf_chain_need_backward(c, t, o) - o->saved;
+    for (size_t i = table_levels(x->table, need); i < x->width; i++)
+        x->row[i] = (float)(o->backward * x->table->per_time);
+}
+
+static void table_fill_row(rf_chain_table *table, size_t row, rf_chain_list list)
+{
+    size_t width = table->width, waiting = table_waiting(table, &list), first = 0;
+    table_fresh x = {table, list, table->rows + row * width, 0};
+    x.width = width > waiting ? width - waiting : 0;
+    for (size_t i = 0; i < width; i++)
+        x.row[i] = INFINITY;
+    if (list.late && list.s == list.t)
+        table_fill_last(&x);
+    else
+        rf_chain_each(table->cells->chain, &list, table->opts.window, table_visit, &x);
+    while (first < width && isinf(x.row[first]))
+        first++;
+    table->first[row] = (uint32_t)first;
 }
 
 static void table_fill_cell(rf_chain_table *table, size_t id)
 {
     const rf_chain_cell *v = &table->cells->v[id];
-    table_cell cell = {table, {v->first, v->last, 0, 0}, table->rows + id * table->width};
-    for (size_t i = 0; i < table->width; i++)
-        cell.row[i] = INFINITY;
-    rf_chain_each(table->cells->chain, v->first, v->last, table_visit, &cell);
-    size_t first = 0;
-    while (first < table->width && isinf(cell.row[first]))
-        first++;
-    table->first[id] = (uint32_t)first;
+    rf_chain_list list = {v->first, v->last, 0, 0};
+    table_fill_row(table, id, list);
+    if (id >= table->num_late)
+        return;
+    for (list.late = 1; list.late <= table->cells->chain->stages[v->last].num_options; list.late++)
+        table_fill_row(table, table->late[id] + list.late - 1, list);
 }
 
 /* Cells of one length. Threads meet after each length, which is worth it only for much work. */
@@ -164,32 +236,42 @@ static int table_look(void *payload, const rf_chain_choice *c)
 {
     table_search *x = payload;
     size_t level = x->list->level;
+    if (x->best <= x->goal)
+        return 1;
     table_term term = table_term_of(x->table, x->list, c);
     if (term.from > level)
         return 0;
-    float sum = term.time + term.rest[level - term.held] + term.own[level];
+    float sum = term.time + term.rest[level - term.from] + term.own[level - term.from];
     if (sum < x->best) {
         x->best = sum;
         x->choice = *c;
     }
-    return sum <= x->goal;
+    return 0;
 }
 
 static void table_choose(const void *payload, const rf_chain_list *list, rf_chain_first *out)
 {
     const rf_chain_table *table = payload;
     table_search x = {.table = table, .list = list, .best = INFINITY};
-    x.goal = table_of(table, list->s, list->t).row[list->level];
-    rf_chain_each(table->cells->chain, list->s, list->t, table_look, &x);
-    uint32_t held = (uint32_t)table_levels(table, x.choice.held);
+    x.goal = table_of(table, list).row[list->level];
+    rf_chain_each(table->cells->chain, list, table->opts.window, table_look, &x);
+    table_split split = table_split_of(table, list, &x.choice);
     out->choice = x.choice;
-    out->rest = (rf_chain_list){x.choice.last + 1, list->t, list->level - held, 0};
-    out->own = (rf_chain_list){list->s, x.choice.last, list->level, 0};
+    out->rest = split.rest;
+    out->own = split.own;
+    out->rest.level = list->level - (uint32_t)split.held;
+    out->own.level = (uint32_t)((ptrdiff_t)list->level + split.more);
+}
+
+static table_line table_whole(const rf_chain_table *table)
+{
+    uint32_t n = (uint32_t)table->cells->chain->num_stages;
+    return table_of(table, &(rf_chain_list){0, n - 1, 0, 0});
 }
 
 int rf_chain_table_improves(const rf_chain_table *table, size_t level)
 {
-    const float *row = table_of(table, 0, table->cells->chain->num_stages - 1).row;
+    const float *row = table_whole(table).row;
     return isfinite(row[level]) && (!level || row[level] < row[level - 1]);
 }
 
@@ -262,12 +344,34 @@ static void table_scale(rf_chain_table *table)
     table->per_time = longest > 1 / RF_CHAIN_MOST_TIME ? 1 / longest : 1;
 }
 
+/* LATE lists have their rows after those of all cells. */
+static rf_status table_place_late(rf_chain_table *table)
+{
+    const rf_chain_cells *cells = table->cells;
+    size_t n = cells->chain->num_stages, window = table->opts.window;
+    table->num_rows = cells->num;
+    if (!window)
+        return RF_OK;
+    table->num_late = cells->begin[(window < n ? window : n - 1) + 2];
+    table->late = rf_allocator_get(table->alloc, table->num_late * sizeof *table->late);
+    if (!table->late)
+        return RF_E_MEMORY;
+    for (size_t id = 0; id < table->num_late; id++) {
+        table->late[id] = (uint32_t)table->num_rows;
+        table->num_rows += cells->chain->stages[cells->v[id].last].num_options;
+    }
+    return RF_OK;
+}
+
 static rf_status table_allocate(rf_chain_table *table)
 {
-    size_t num = table->cells->num;
+    rf_status status = table_place_late(table);
+    if (status)
+        return status;
     table->zeros = rf_allocator_get(table->alloc, table->width * sizeof *table->zeros);
-    table->rows = rf_allocator_get(table->alloc, num * table->width * sizeof *table->rows);
-    table->first = rf_allocator_get(table->alloc, num * sizeof *table->first);
+    table->rows =
+        rf_allocator_get(table->alloc, table->num_rows * table->width * sizeof *table->rows);
+    table->first = rf_allocator_get(table->alloc, table->num_rows * sizeof *table->first);
     return table->zeros && table->rows && table->first ? RF_OK : RF_E_MEMORY;
 }
 
@@ -296,16 +400,16 @@ size_t rf_chain_table_levels(const rf_chain_table *table)
 
 size_t rf_chain_table_bytes(const rf_chain_table *table)
 {
-    return (table->cells->num + 1) * table->width * sizeof *table->rows +
-           table->cells->num * sizeof *table->first;
+    return table->num_rows * (table->width * sizeof *table->rows + sizeof *table->first);
 }
 
 void rf_chain_table_end(rf_chain_table *table)
 {
     const rf_allocator *alloc = table->alloc;
-    size_t num = table->cells->num;
+    size_t num = table->num_rows;
     rf_allocator_put(alloc, table->zeros, table->width * sizeof *table->zeros);
     rf_allocator_put(alloc, table->rows, num * table->width * sizeof *table->rows);
     rf_allocator_put(alloc, table->first, num * sizeof *table->first);
+    rf_allocator_put(alloc, table->late, table->num_late * sizeof *table->late);
     rf_allocator_put(alloc, table, sizeof *table);
 }
