@@ -1,6 +1,6 @@
 /* test_ranges.c: ranges of the children of a sequential container as regions, nested to any depth:
  * bits, how often each child runs, and bytes. What is refused is in test_ranges_apply.c. */
-#include "support/chain.h"
+#include "support/range_chain.h"
 
 #include <refrain/nn.h>
 #include <refrain/predict.h>

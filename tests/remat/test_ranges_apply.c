@@ -1,7 +1,7 @@
 /* test_ranges_apply.c: ranges of a sequential container as an API: what is refused and by which
  * words, options of one range and of several, what may change meanwhile, failing allocations, and
  * depth on a small stack. */
-#include "support/chain.h"
+#include "support/range_chain.h"
 
 #include <refrain/nn.h>
 

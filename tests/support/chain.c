@@ -1,46 +1,83 @@
 /* chain.c: see chain.h. */
 #include "support/chain.h"
 
-#include <refrain/nn.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
 
-void chain_scope_anew(world *w)
+const rf_allocator chain_alloc = {rf_alloc_libc, NULL};
+
+void chain_begin(chain_case *c, uint64_t input)
 {
-    rf_scope_close(w->s);
-    assert_ok(w->ctx, rf_scope_open(&w->s, w->ctx, NULL));
+    c->chain = (rf_chain){input, input, c->stages, 0, c->options, 0};
 }
 
-rf_module *chain_layer(rf_context *ctx, char kind)
+rf_chain_stage *chain_stage(chain_case *c, uint64_t output, double forward, uint64_t workspace)
 {
-    rf_module *m = NULL, *part;
-    if (kind == 'd')
-        assert_ok(ctx, rf_nn_dropout(&m, ctx, 0.5));
-    else if (kind == 't' || kind == 'g')
-        assert_ok(ctx,
-                  rf_nn_activation(&m, ctx, kind == 't' ? RF_ACTIVATION_TANH : RF_ACTIVATION_GELU));
-    else if (kind == 'l')
-        assert_ok(ctx, rf_nn_linear(&m, ctx, CHAIN_WIDTH, CHAIN_WIDTH, 0));
-    else
-        assert_ok(ctx, rf_nn_sequential(&m, ctx));
-    for (int i = 0; i < 2 && kind == 'b'; i++) {
-        part = chain_layer(ctx, 'l');
-        assert_ok(ctx, rf_nn_sequential_add(m, part));
+    rf_chain_stage *s = &c->stages[c->chain.num_stages++];
+    assert_in_range(c->chain.num_stages, 1, CHAIN_MOST_STAGES);
+    *s = (rf_chain_stage){.output = output,
+                          .gradient = output,
+                          .forward = forward,
+                          .forward_workspace = workspace,
+                          .first_option = c->chain.num_options};
+    return s;
+}
+
+void chain_option(chain_case *c, rf_chain_option option)
+{
+    c->options[c->chain.num_options++] = option;
+    assert_in_range(c->chain.num_options, 1, CHAIN_MOST_OPTIONS);
+    c->stages[c->chain.num_stages - 1].num_options++;
+}
+
+uint64_t chain_random(uint64_t *state, uint64_t below)
+{
+    uint64_t x = *state += 0x9E3779B97F4A7C15u;
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+    return (x ^ (x >> 31)) % below;
+}
+
+static rf_chain_option chain_draw_option(const rf_chain_stage *s, uint64_t *state, uint64_t below,
+                                         uint64_t scale)
+{
+    return (rf_chain_option){.saved = s->output + chain_random(state, below) * scale,
+                             .forward = s->forward + (double)chain_random(state, 2),
+                             .backward = 1 + (double)chain_random(state, 8),
+                             .forward_workspace = chain_random(state, below) / 2 * scale,
+                             .backward_workspace = chain_random(state, below) / 2 * scale};
+}
+
+void chain_draw(chain_case *c, uint64_t *state, size_t n, size_t most_options, uint64_t below,
+                uint64_t scale)
+{
+    chain_begin(c, chain_random(state, below) * scale);
+    c->chain.input_gradient = chain_random(state, 2) * c->chain.input;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t output = chain_random(state, below) * scale;
+        double forward = 1 + (double)chain_random(state, 6);
+        rf_chain_stage *s = chain_stage(c, output, forward, chain_random(state, below) / 2 * scale);
+        if (chain_random(state, 2))
+            s->gradient = chain_random(state, below) * scale;
+        for (size_t k = 1 + chain_random(state, most_options); k > 0; k--)
+            chain_option(c, chain_draw_option(s, state, below, scale));
     }
-    return m;
 }
 
-rf_module *chain_new(rf_context *ctx, const char *kinds)
+double chain_answer(rf_chain_front *front, uint64_t budget)
 {
-    rf_module *m;
-    assert_ok(ctx, rf_nn_sequential(&m, ctx));
-    for (; *kinds; kinds++)
-        assert_ok(ctx, rf_nn_sequential_add(m, chain_layer(ctx, *kinds)));
-    return m;
-}
-
-rf_tensor *chain_loss(world *w, rf_module *m)
-{
-    rf_tensor *x = world_leaf(w, CHAIN_ROWS, CHAIN_WIDTH, 0.1);
-    rf_tensor *loss = rf_sum(w->s, rf_module_call1(m, w->s, x));
-    assert_ok(w->ctx, rf_scope_status(w->s));
-    return loss;
+    rf_chain_steps steps = {0};
+    rf_chain_cost cost;
+    assert_int_equal(rf_chain_front_refine(front, budget), RF_OK);
+    const rf_chain_point *point = rf_chain_front_find(front, budget);
+    if (!point)
+        return -1;
+    assert_int_equal(rf_chain_front_steps(front, point, &steps), RF_OK);
+    assert_int_equal(rf_chain_simulate(&cost, &front->alloc, front->chain, &steps), RF_OK);
+    assert_true(cost.peak == point->peak && cost.peak <= budget);
+    assert_true(fabs(cost.time - point->time) <= 1e-12 * cost.time);
+    rf_chain_steps_end(&steps, &front->alloc);
+    return point->time;
 }

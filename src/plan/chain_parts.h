@@ -1,0 +1,180 @@
+/* chain_parts.h: what the files of the chain solver share.
+ *
+ * Stages are s .. t, both included. A cell is a sub-chain: its stages, and the gradient of its
+ * input. Its own input is stored and counted by whoever asks; the gradient of its output is there
+ * and counted in it.
+ */
+#ifndef RF_PLAN_CHAIN_PARTS_H
+#define RF_PLAN_CHAIN_PARTS_H
+
+#include "plan/chain.h"
+
+#define RF_CHAIN_MOST_BYTES  ((uint64_t)1 << 60)
+#define RF_CHAIN_MOST_STAGES ((size_t)1 << 20)
+#define RF_CHAIN_MOST_TIME   1e200
+
+/* ---- lists ---- */
+
+/* Room for one more item of `size` bytes in *(T **)list. */
+rf_status rf_chain_grow(const rf_allocator *alloc, void *list, size_t num, size_t *capacity,
+                        size_t size);
+rf_status rf_chain_nodes_add(rf_chain_nodes *nodes, const rf_allocator *alloc, rf_chain_node node);
+rf_status rf_chain_steps_add(rf_chain_steps *steps, const rf_allocator *alloc, rf_chain_step step);
+
+/* ---- sizes ---- */
+
+static inline uint64_t rf_chain_value(const rf_chain *c, size_t value)
+{
+    return value ? c->stages[value - 1].output : c->input;
+}
+
+static inline uint64_t rf_chain_gradient(const rf_chain *c, size_t value)
+{
+    return value ? c->stages[value - 1].gradient : c->input_gradient;
+}
+
+static inline const rf_chain_option *rf_chain_option_of(const rf_chain *c, size_t stage, size_t k)
+{
+    return &c->options[c->stages[stage].first_option + k];
+}
+
+/* The option with the least time; of several the one with the smallest record. */
+static inline uint32_t rf_chain_fastest(const rf_chain *c, size_t stage)
+{
+    uint32_t best = 0;
+    for (uint32_t k = 1; k < c->stages[stage].num_options; k++) {
+        const rf_chain_option *o = rf_chain_option_of(c, stage, k);
+        const rf_chain_option *than = rf_chain_option_of(c, stage, best);
+        double more = o->forward + o->backward - than->forward - than->backward;
+        if (more < 0 || (more <= 0 && o->saved < than->saved))
+            best = k;
+    }
+    return best;
+}
+
+static inline uint64_t rf_chain_max(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* need_B: while stage s runs backward. */
+static inline uint64_t rf_chain_need_backward(const rf_chain *c, size_t s, const rf_chain_option *o)
+{
+    return o->saved + rf_chain_gradient(c, s + 1) + rf_chain_gradient(c, s) + o->backward_workspace;
+}
+
+/* need_adv, less the gradient, of stage i in a walk that begins with stage s. */
+static inline uint64_t rf_chain_need_walk(const rf_chain *c, size_t s, size_t i)
+{
+    return (i > s ? rf_chain_value(c, i) : 0) + rf_chain_value(c, i + 1) +
+           c->stages[i].forward_workspace;
+}
+
+/* ---- cells ---- */
+
+/* Sub-chains that cannot be told apart share a cell, so that a chain of n equal blocks has about
+ * 2n of them and not n*n/2. Cells are numbered in order of length. */
+typedef struct rf_chain_cell {
+    uint32_t first, last; /* the stages of one sub-chain of those that share it */
+} rf_chain_cell;
+
+typedef struct rf_chain_cells {
+    const rf_chain *chain;
+    uint32_t *ids; /* n*(n+1)/2: of all sub-chains by length, then by first stage */
+    rf_chain_cell *v;
+    size_t num, capacity;
+    size_t *begin; /* n + 2: cells of length L are begin[L] .. begin[L+1] - 1 */
+} rf_chain_cells;
+
+rf_status rf_chain_cells_begin(rf_chain_cells *cells, const rf_allocator *alloc,
+                               const rf_chain *chain);
+void rf_chain_cells_end(rf_chain_cells *cells, const rf_allocator *alloc);
+
+static inline size_t rf_chain_cells_find(const rf_chain_cells *cells, size_t s, size_t t)
+{
+    size_t n = cells->chain->num_stages, shorter = t - s;
+    return cells->ids[shorter * (2 * n - shorter + 1) / 2 + s];
+}
+
+/* ---- the recurrence ---- */
+
+/* A list of nodes to be found: over stages s .. t with `level` of memory; or, with late an option's
+ * number + 1, the nodes of a LATE whose last stage is t, over s .. t - 1. The record of t is then
+ * not counted in the level. */
+typedef struct rf_chain_list {
+    uint32_t s, t, level, late;
+} rf_chain_list;
+
+/* What a list can begin with: a node over stages s .. last. */
+typedef struct rf_chain_choice {
+    uint32_t kind; /* rf_chain_node_kind */
+    uint32_t last, option;
+    uint64_t need; /* bytes without which it cannot be chosen        */
+    uint64_t held; /* bytes that it keeps from what comes after it   */
+    double time;   /* of its first forward, and of a KEEP's backward */
+} rf_chain_choice;
+
+/* Nonzero, after a REGION: enough. */
+typedef int (*rf_chain_visit)(void *payload, const rf_chain_choice *choice);
+/* Everything that a list can begin with, LATE nodes of up to `window` stages before their last
+ * among it. need never falls from one REGION to the next. */
+void rf_chain_each(const rf_chain *c, const rf_chain_list *list, size_t window,
+                   rf_chain_visit visit, void *payload);
+
+/* The first node of a list, what is left for the nodes after it, and what for its own. */
+typedef struct rf_chain_first {
+    rf_chain_choice choice;
+    rf_chain_list rest, own;
+} rf_chain_first;
+typedef void (*rf_chain_choose)(const void *payload, const rf_chain_list *list,
+                                rf_chain_first *out);
+/* The tree that `choose` makes of a list, appended to out. */
+typedef struct rf_chain_tracer {
+    const rf_allocator *alloc;
+    size_t num_stages;
+    rf_chain_choose choose;
+    const void *payload;
+} rf_chain_tracer;
+rf_status rf_chain_trace(rf_chain_nodes *out, const rf_chain_tracer *tracer, rf_chain_list list);
+
+/* ---- the least memory ---- */
+
+/* The plan of least peak, and that peak, the chain's input not counted. Exact for nested regions.
+ */
+rf_status rf_chain_least(rf_chain_nodes *out, uint64_t *peak, const rf_allocator *alloc,
+                         const rf_chain_cells *cells);
+
+/* ---- the table ---- */
+
+typedef struct rf_chain_table rf_chain_table;
+
+typedef struct rf_chain_table_options {
+    uint64_t bytes; /* what the highest level stands for, the chain's input not counted */
+    size_t levels;
+    size_t threads;
+    size_t window; /* LATE nodes of up to so many stages before their last; 0: none */
+} rf_chain_table_options;
+
+rf_status rf_chain_table_begin(rf_chain_table **out, const rf_allocator *alloc,
+                               const rf_chain_cells *cells, const rf_chain_table_options *opts);
+/* Whether a level has a plan that is better than that of the level below. */
+int rf_chain_table_improves(const rf_chain_table *table, size_t level);
+/* The plan of a level that has one, appended to out. */
+rf_status rf_chain_table_plan(const rf_chain_table *table, size_t level, rf_chain_nodes *out);
+size_t rf_chain_table_levels(const rf_chain_table *table); /* may be fewer than asked for */
+size_t rf_chain_table_bytes(const rf_chain_table *table);
+void rf_chain_table_end(rf_chain_table *table);
+
+/* ---- short chains ---- */
+
+enum { RF_CHAIN_EXACT_STAGES = 15 };
+
+/* Whether the search can say what this chain is: 15 stages, 14 options. */
+int rf_chain_exact_fits(const rf_chain *chain);
+/* The steps of the fastest schedule within a budget, appended to out. RF_E_BUDGET: there is none.
+ * *states is how many states may be looked at, and then how many of them are left;
+ * RF_E_UNSUPPORTED where that was not enough. */
+rf_status rf_chain_exact(rf_chain_steps *out, const rf_allocator *alloc, const rf_chain *chain,
+                         uint64_t budget, size_t *states);
+
+#endif

@@ -1,0 +1,415 @@
+/* chain_table.c: the recurrence of chain_recurrence.c on levels of memory.
+ *
+ * A row per cell, an entry per level: the least time with that much memory, infinite where there is
+ * none. Bytes are rounded up to levels, so what an entry promises is true (though better may exist:
+ * the front gets plans' exact peaks). Cells of one length do not depend on each other, and threads
+ * share them. Times are single precision, shares of the chain's plain time; no choice is noted
+ * down, for the few that a plan needs are found again by looking which one gives the entry.
+ */
+#include "plan/chain_parts.h"
+
+#include <math.h>
+#include <string.h>
+
+#define TABLE_LESS (1 - 1e-12) /* so that a whole number of levels is not rounded up */
+#define TABLE_WORK 1e6         /* additions that are worth a meeting of threads           */
+
+struct rf_chain_table {
+    const rf_allocator *alloc;
+    const rf_chain_cells *cells;
+    rf_chain_table_options opts;
+    double levels_per_byte;
+    double per_time; /* times in rows are multiplied by this                    */
+    size_t width;    /* levels + 1                                              */
+    size_t num_rows; /* of all cells, and then of their LATE lists, an option each */
+    float *rows;
+    float *zeros;    /* a row                                                   */
+    uint32_t *first; /* of each row, its lowest level with a plan               */
+    uint32_t *late;  /* of cells of up to window + 1 stages, the first LATE row */
+    size_t num_late; /* such cells                                              */
+};
+
+typedef struct table_line {
+    const float *row;
+    size_t first; /* its lowest level that is not infinite */
+} table_line;
+
+/* That of a list with its level: none where all stages are covered. */
+static table_line table_of(const rf_chain_table *table, const rf_chain_list *list)
+{
+    if (list->s > list->t)
+        return (table_line){table->zeros, 0};
+    size_t id = rf_chain_cells_find(table->cells, list->s, list->t);
+    if (list->late)
+        id = table->late[id] + list->late - 1;
+    return (table_line){table->rows + id * table->width, table->first[id]};
+}
+
+/* Bytes in levels, rounded up; at most one more than there are. */
+static size_t table_levels(const rf_chain_table *table, uint64_t bytes)
+{
+    double levels = (double)bytes * table->levels_per_byte;
+    if (levels >= (double)table->width)
+        return table->width;
+    size_t whole = (size_t)levels;
+    return whole + (levels > (double)whole);
+}
+
+/* The levels of the record that waits beside a LATE's list. */
+static size_t table_waiting(const rf_chain_table *table, const rf_chain_list *list)
+{
+    if (!list->late)
+        return 0;
+    return table_levels(table,
+                        rf_chain_option_of(table->cells->chain, list->t, list->late - 1)->saved);
+}
+
+/* A choice of a list, by levels: what comes after the node has `held` levels less than the list,
+ * and the node's own nodes have `more` than it, for what waited is gone by then. */
+typedef struct table_split {
+    size_t held;
+    ptrdiff_t more;
+    rf_chain_list rest, own;
+} table_split;
+
+static table_split table_split_of(const rf_chain_table *table, const rf_chain_list *list,
+                                  const rf_chain_choice *c)
+{
+    table_split x = {.held = table_levels(table, c->held)};
+    x.more = (ptrdiff_t)table_waiting(table, list);
+    x.rest = (rf_chain_list){c->last + 1, list->t, 0, list->late};
+    x.own = (rf_chain_list){list->s, c->last, 0, 0};
+    if (c->kind == RF_CHAIN_LATE) {
+        x.more -= (ptrdiff_t)x.held;
+        x.own.late = c->option + 1;
+    }
+    return x;
+}
+
+/* The same as rows: from level `from` on, the time of level from + i is time + rest[i] + own[i]. */
+typedef struct table_term {
+    size_t from;
+    float time;
+    const float *rest, *own;
+} table_term;
+
+static size_t table_above(size_t from, ptrdiff_t least)
+{
+    return (ptrdiff_t)from > least ? from : (size_t)least;
+}
+
+static table_term table_term_of(const rf_chain_table *table, const rf_chain_list *list,
+                                const rf_chain_choice *c)
+{
+    table_split x = table_split_of(table, list, c);
+    table_line rest = table_of(table, &x.rest), own = {table->zeros, 0};
+    if (c->kind == RF_CHAIN_KEEP)
+        x.more = 0;
+    else
+        own = table_of(table, &x.own);
+    size_t from = table_above(table_levels(table, c->need), (ptrdiff_t)(rest.first + x.held));
+    from = table_above(from, (ptrdiff_t)own.first - x.more);
+    return (table_term){from, (float)(c->time * table->per_time), rest.row + (from - x.held),
+                        own.row + ((ptrdiff_t)from + x.more)};
+}
+
+/* ---- filling ---- */
+
+/* A row that is being filled. */
+typedef struct table_fresh {
+    const rf_chain_table *table;
+    rf_chain_list list;
+    float *row;
+    size_t width; /* levels that anyone can be at */
+} table_fresh;
+
+static void table_lower(float *restrict row, const float *restrict rest, const float *restrict own,
+                        float time, size_t num)
+{
+#pragma omp simd
+    for (size_t i = 0; i < num; i++) {
+        float sum = time + rest[i] + own[i];
+        row[i] = sum < row[i] ? sum : row[i];
+    }
+}
+
+/* The first of num entries, which never rise, that is not above `least`; num if none is. */
+static size_t table_reaches(const float *row, size_t num, float least)
+{
+    size_t from = 0, to = num;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (row[middle] <= least)
+            to = middle;
+        else
+            from = middle + 1;
+    }
+    return to;
+}
+
+static int table_visit(void *payload, const rf_chain_choice *c)
+{
+    table_fresh *x = payload;
+    table_term term = table_term_of(x->table, &x->list, c);
+    if (term.from >= x->width)
+        return table_levels(x->table, c->need) >= x->width;
+    size_t num = x->width - term.from;
+    float least = term.time + term.rest[num - 1] + term.own[num - 1];
+    num = table_reaches(x->row + term.from, num, least);
+    table_lower(x->row + term.from, term.rest, term.own, term.time, num);
+    return 0;
+}
+
+/* D(t,t,k,m): value t is there, and so is the record. */
+static void table_fill_last(const table_fresh *x)
+{
+    const rf_chain *c = x->table->cells->chain;
+    size_t t = x->list.t;
+    const rf_chain_option *o = rf_chain_option_of(c, t, x->list.late - 1);
+    uint64_t need = rf_chain_need_backward(c, t, o) - o->saved;
+    for (size_t i = table_levels(x->table, need); i < x->width; i++)
+        x->row[i] = (float)(o->backward * x->table->per_time);
+}
+
+static void table_fill_row(rf_chain_table *table, size_t row, rf_chain_list list)
+{
+    size_t width = table->width, waiting = table_waiting(table, &list), first = 0;
+    table_fresh x = {table, list, table->rows + row * width, 0};
+    x.width = width > waiting ? width - waiting : 0;
+    for (size_t i = 0; i < width; i++)
+        x.row[i] = INFINITY;
+    if (list.late && list.s == list.t)
+        table_fill_last(&x);
+    else
+        rf_chain_each(table->cells->chain, &list, table->opts.window, table_visit, &x);
+    while (first < width && isinf(x.row[first]))
+        first++;
+    table->first[row] = (uint32_t)first;
+}
+
+static void table_fill_cell(rf_chain_table *table, size_t id)
+{
+    const rf_chain_cell *v = &table->cells->v[id];
+    rf_chain_list list = {v->first, v->last, 0, 0};
+    table_fill_row(table, id, list);
+    if (id >= table->num_late)
+        return;
+    for (list.late = 1; list.late <= table->cells->chain->stages[v->last].num_options; list.late++)
+        table_fill_row(table, table->late[id] + list.late - 1, list);
+}
+
+/* Cells of one length. Threads meet after each length, which is worth it only for much work. */
+static void table_fill_length(rf_chain_table *table, size_t length)
+{
+    size_t begin = table->cells->begin[length], end = table->cells->begin[length + 1];
+#ifdef _OPENMP
+    double work = (double)(end - begin) * (double)length * (double)table->width;
+    if (table->opts.threads > 1 && end - begin > 4 * table->opts.threads && work > TABLE_WORK) {
+#pragma omp parallel for num_threads((int)table->opts.threads) schedule(static)
+        for (size_t id = begin; id < end; id++)
+            table_fill_cell(table, id);
+        return;
+    }
+#endif
+    for (size_t id = begin; id < end; id++)
+        table_fill_cell(table, id);
+}
+
+static void table_fill(rf_chain_table *table)
+{
+    const rf_chain_cells *cells = table->cells;
+    memset(table->zeros, 0, table->width * sizeof *table->zeros);
+    for (size_t length = 1; length <= cells->chain->num_stages; length++)
+        table_fill_length(table, length);
+}
+
+/* ---- plans ---- */
+
+typedef struct table_search {
+    const rf_chain_table *table;
+    const rf_chain_list *list;
+    float goal, best; /* the entry, and the best so far */
+    rf_chain_choice choice;
+} table_search;
+
+static int table_look(void *payload, const rf_chain_choice *c)
+{
+    table_search *x = payload;
+    size_t level = x->list->level;
+    if (x->best <= x->goal)
+        return 1;
+    table_term term = table_term_of(x->table, x->list, c);
+    if (term.from > level)
+        return 0;
+    float sum = term.time + term.rest[level - term.from] + term.own[level - term.from];
+    if (sum < x->best) {
+        x->best = sum;
+        x->choice = *c;
+    }
+    return 0;
+}
+
+static void table_choose(const void *payload, const rf_chain_list *list, rf_chain_first *out)
+{
+    const rf_chain_table *table = payload;
+    table_search x = {.table = table, .list = list, .best = INFINITY};
+    x.goal = table_of(table, list).row[list->level];
+    rf_chain_each(table->cells->chain, list, table->opts.window, table_look, &x);
+    table_split split = table_split_of(table, list, &x.choice);
+    out->choice = x.choice;
+    out->rest = split.rest;
+    out->own = split.own;
+    out->rest.level = list->level - (uint32_t)split.held;
+    out->own.level = (uint32_t)((ptrdiff_t)list->level + split.more);
+}
+
+static table_line table_whole(const rf_chain_table *table)
+{
+    uint32_t n = (uint32_t)table->cells->chain->num_stages;
+    return table_of(table, &(rf_chain_list){0, n - 1, 0, 0});
+}
+
+int rf_chain_table_improves(const rf_chain_table *table, size_t level)
+{
+    const float *row = table_whole(table).row;
+    return isfinite(row[level]) && (!level || row[level] < row[level - 1]);
+}
+
+rf_status rf_chain_table_plan(const rf_chain_table *table, size_t level, rf_chain_nodes *out)
+{
+    size_t n = table->cells->chain->num_stages;
+    rf_chain_tracer tracer = {table->alloc, n, table_choose, table};
+    return rf_chain_trace(out, &tracer, (rf_chain_list){0, (uint32_t)n - 1, (uint32_t)level, 0});
+}
+
+/* ---- a table ---- */
+
+static uint64_t table_divisor(uint64_t a, uint64_t b)
+{
+    while (b) {
+        uint64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* The largest number that divides every size of the chain; 0: all are nothing. */
+static uint64_t table_common(const rf_chain *c)
+{
+    uint64_t common = table_divisor(c->input, c->input_gradient);
+    for (size_t i = 0; i < c->num_stages; i++) {
+        const rf_chain_stage *s = &c->stages[i];
+        common = table_divisor(common, s->output);
+        common = table_divisor(common, s->gradient);
+        common = table_divisor(common, s->forward_workspace);
+        for (size_t k = 0; k < s->num_options; k++) {
+            const rf_chain_option *o = rf_chain_option_of(c, i, k);
+            common = table_divisor(common, o->saved);
+            common = table_divisor(common, o->forward_workspace);
+            common = table_divisor(common, o->backward_workspace);
+        }
+    }
+    return common;
+}
+
+/* At least as much as any one time of the chain. */
+static double table_longest(const rf_chain *c)
+{
+    double sum = 0;
+    for (size_t i = 0; i < c->num_stages; i++) {
+        double most = c->stages[i].forward;
+        for (size_t k = 0; k < c->stages[i].num_options; k++) {
+            const rf_chain_option *o = rf_chain_option_of(c, i, k);
+            most = fmax(most, o->forward + o->backward);
+        }
+        sum += most;
+    }
+    return sum;
+}
+
+/* What a level and a time stand for. No level is finer than what divides all sizes: then rounding
+ * loses nothing. */
+static void table_scale(rf_chain_table *table)
+{
+    const rf_chain *c = table->cells->chain;
+    double common = (double)table_common(c), longest = table_longest(c);
+    double per_level = (double)table->opts.bytes / (double)table->opts.levels;
+    if (per_level <= common || per_level <= 0) {
+        per_level = common > 0 ? common : 1;
+        table->opts.levels = (size_t)((double)table->opts.bytes / per_level);
+    }
+    table->width = table->opts.levels + 1;
+    table->levels_per_byte = TABLE_LESS / per_level;
+    table->per_time = longest > 1 / RF_CHAIN_MOST_TIME ? 1 / longest : 1;
+}
+
+/* LATE lists have their rows after those of all cells. */
+static rf_status table_place_late(rf_chain_table *table)
+{
+    const rf_chain_cells *cells = table->cells;
+    size_t n = cells->chain->num_stages, window = table->opts.window;
+    table->num_rows = cells->num;
+    if (!window)
+        return RF_OK;
+    table->num_late = cells->begin[(window < n ? window : n - 1) + 2];
+    table->late = rf_allocator_get(table->alloc, table->num_late * sizeof *table->late);
+    if (!table->late)
+        return RF_E_MEMORY;
+    for (size_t id = 0; id < table->num_late; id++) {
+        table->late[id] = (uint32_t)table->num_rows;
+        table->num_rows += cells->chain->stages[cells->v[id].last].num_options;
+    }
+    return RF_OK;
+}
+
+static rf_status table_allocate(rf_chain_table *table)
+{
+    rf_status status = table_place_late(table);
+    if (status)
+        return status;
+    table->zeros = rf_allocator_get(table->alloc, table->width * sizeof *table->zeros);
+    table->rows =
+        rf_allocator_get(table->alloc, table->num_rows * table->width * sizeof *table->rows);
+    table->first = rf_allocator_get(table->alloc, table->num_rows * sizeof *table->first);
+    return table->zeros && table->rows && table->first ? RF_OK : RF_E_MEMORY;
+}
+
+rf_status rf_chain_table_begin(rf_chain_table **out, const rf_allocator *alloc,
+                               const rf_chain_cells *cells, const rf_chain_table_options *opts)
+{
+    rf_chain_table *table = rf_allocator_get(alloc, sizeof *table);
+    if (!table)
+        return RF_E_MEMORY;
+    *table = (rf_chain_table){.alloc = alloc, .cells = cells, .opts = *opts};
+    table_scale(table);
+    rf_status status = table_allocate(table);
+    if (status) {
+        rf_chain_table_end(table);
+        return status;
+    }
+    table_fill(table);
+    *out = table;
+    return RF_OK;
+}
+
+size_t rf_chain_table_levels(const rf_chain_table *table)
+{
+    return table->opts.levels;
+}
+
+size_t rf_chain_table_bytes(const rf_chain_table *table)
+{
+    return table->num_rows * (table->width * sizeof *table->rows + sizeof *table->first);
+}
+
+void rf_chain_table_end(rf_chain_table *table)
+{
+    const rf_allocator *alloc = table->alloc;
+    size_t num = table->num_rows;
+    rf_allocator_put(alloc, table->zeros, table->width * sizeof *table->zeros);
+    rf_allocator_put(alloc, table->rows, num * table->width * sizeof *table->rows);
+    rf_allocator_put(alloc, table->first, num * sizeof *table->first);
+    rf_allocator_put(alloc, table->late, table->num_late * sizeof *table->late);
+    rf_allocator_put(alloc, table, sizeof *table);
+}
