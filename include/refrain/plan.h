@@ -1,0 +1,106 @@
+/* plan.h: train in so many bytes, as fast as they allow.
+ *
+ *     rf_plan *plan;
+ *     rf_plan_options opts = RF_PLAN_OPTIONS_INIT;
+ *     opts.budget = 600 << 20;
+ *     rf_plan_create(&plan, model, &(rf_training_step){my_step, &my_state}, &opts);
+ *     rf_plan_apply(plan, model);
+ *
+ * A plan says which parts of a model are regions, and what each keeps. It is found by running the
+ * caller's step dry (predict.h) with thousands of candidates: so its peak is true, to the byte, and
+ * a budget is held or refused before the first real step. It is carried out by rf_checkpoint and
+ * rf_checkpoint_ranges, as a user would by hand, and the bits are those without it.
+ *
+ * The model stands as it is meant to train: optimiser made, no rf_checkpoint on the parts that a
+ * plan is to decide about (what is checkpointed already stays as it is).
+ */
+#ifndef REFRAIN_PLAN_H
+#define REFRAIN_PLAN_H
+
+#include <refrain/module.h>
+#include <refrain/predict.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What executions of ops cost (costs.h). */
+typedef struct rf_costs rf_costs;
+/* A plan. */
+typedef struct rf_plan rf_plan;
+
+/* How to plan. */
+typedef struct rf_plan_options {
+    size_t size;
+    uint64_t budget; /* bytes of RF_MEM_ALL on the processor: all that the context holds; 0: only
+                        the curve is found, and the plan is the fastest                         */
+    rf_costs *costs; /* what ops cost; NULL: measured now, within two seconds, and forgotten     */
+    double seconds;  /* to spend on the search; 0: 2                                           */
+} rf_plan_options;
+#define RF_PLAN_OPTIONS_INIT             \
+    {                                    \
+        sizeof(rf_plan_options), 0, 0, 0 \
+    }
+
+/* Find a plan for the step (owned). RF_E_BUDGET if there is none: rf_error's limit_needed is the
+ * smallest budget that works. Errors of rf_predict. */
+RF_API RF_MUST_USE rf_status rf_plan_create(rf_plan **out, rf_module *m,
+                                            const rf_training_step *step,
+                                            const rf_plan_options *opts);
+/* End it; what it was applied to stays as it is. NULL is fine. */
+RF_API void rf_plan_destroy(rf_plan *plan);
+
+/* Make the parts of m regions as the plan says: all of them, or none (RF_E_NOT_FOUND where m has no
+ * such part, RF_E_APPLIED where one is checkpointed already). A plan that was made for another model
+ * with such parts fails when its first step runs: RF_E_ARGUMENT, by name. */
+RF_API RF_MUST_USE rf_status rf_plan_apply(const rf_plan *plan, rf_module *m);
+/* Take it away again. */
+RF_API RF_MUST_USE rf_status rf_plan_clear(const rf_plan *plan, rf_module *m);
+
+/* What is known of a plan. */
+typedef struct rf_plan_info {
+    uint64_t budget;       /* that was asked for; 0: none                                      */
+    uint64_t peak;         /* of the step with it, as rf_prediction.peak[RF_MEM_ALL]           */
+    double seconds;        /* of the step with it, by costs                                    */
+    uint64_t plain_peak;   /* the same without any plan                                        */
+    double plain_seconds;
+    uint64_t smallest;     /* the smallest budget for which a plan is known; 0: not looked for */
+    uint64_t bound;        /* no plan can have a smaller peak                                  */
+    uint64_t tries;        /* candidates that were run                                         */
+} rf_plan_info;
+RF_API rf_plan_info rf_plan_info_of(const rf_plan *plan);
+
+/* One part: a module, or a run of the children of a sequential container. */
+typedef struct rf_plan_part {
+    const char *path;    /* from the model's root: "h.3" (borrowed)                            */
+    size_t first, count; /* of a container's children; count 0: the module itself              */
+    const char *fates;   /* as in rf_checkpoint_options; "": nothing is kept (borrowed)        */
+} rf_plan_part;
+RF_API size_t rf_plan_num_parts(const rf_plan *plan);
+RF_API rf_plan_part rf_plan_part_at(const rf_plan *plan, size_t index);
+
+/* The curve: for each peak the fewest seconds, by rising peak and falling time. */
+typedef struct rf_plan_point {
+    uint64_t peak;
+    double seconds;
+} rf_plan_point;
+RF_API size_t rf_plan_num_points(const rf_plan *plan);
+RF_API rf_plan_point rf_plan_point_at(const rf_plan *plan, size_t index);
+
+/* As lines for people: a table of the parts, and the curve. */
+RF_API RF_MUST_USE rf_status rf_plan_text(const rf_plan *plan, rf_write sink);
+
+/* A plan of somebody's own, or from a file: parts one by one (path and fates are copied; a list of
+ * ranges of one container as rf_checkpoint_ranges wants it), and then what rf_predict tells of it
+ * when it is applied to m. */
+RF_API RF_MUST_USE rf_status rf_plan_begin(rf_plan **out, rf_context *ctx);
+RF_API RF_MUST_USE rf_status rf_plan_add_part(rf_plan *plan, const rf_plan_part *part);
+/* Run step dry with the plan on m, which is then as before; budget 0: any peak will do, else
+ * RF_E_BUDGET where it is more. */
+RF_API RF_MUST_USE rf_status rf_plan_check(rf_plan *plan, rf_module *m,
+                                           const rf_training_step *step, uint64_t budget);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,50 @@
+/* search.h: schedules and what they take, found by running the step dry with each. A run of a
+ * transformer's step takes less than a millisecond, so thousands can be tried; what is in the front
+ * is therefore true, whatever the reasons for trying it were.
+ *
+ * Where to look comes from models: the chain solver on figures of single calls (chain.h), prices
+ * for bytes on single sites, even splits; and then from what was found, by small changes.
+ */
+#ifndef RF_PLAN_SEARCH_H
+#define RF_PLAN_SEARCH_H
+
+#include "plan/schedule.h"
+
+/* A schedule that was tried. */
+typedef struct rf_trial {
+    uint64_t peak; /* RF_MEM_ALL of the processor */
+    double seconds;
+    rf_schedule schedule;
+} rf_trial;
+
+typedef struct rf_search {
+    rf_schedule_space space;
+    const rf_training_step *step;
+    rf_trial *front; /* by rising peak, falling seconds */
+    size_t num, capacity;
+    rf_trial plain;
+    uint64_t bound; /* no schedule has a smaller peak */
+    uint64_t tries;
+    double until; /* on the system's clock; 0: no limit */
+} rf_search;
+
+/* Try schedules of all kinds. In a dry run; step, sites and options stay the caller's. */
+rf_status rf_search_begin(rf_search *out, const rf_schedule_space *space,
+                          const rf_training_step *step, double seconds);
+/* Look closer for the fastest within budget; 0: for the smallest peak. */
+rf_status rf_search_refine(rf_search *search, uint64_t budget);
+/* The fastest within budget; NULL: none. */
+const rf_trial *rf_search_find(const rf_search *search, uint64_t budget);
+void rf_search_end(rf_search *search);
+
+/* ---- inside of search*.c ---- */
+
+/* Run the step with a schedule and enter it in the front. *trial may be NULL; its schedule is not
+ * set. */
+rf_status rf_search_try(rf_search *search, const rf_schedule *schedule, rf_trial *trial);
+/* Time is up. */
+int rf_search_over(const rf_search *search);
+/* Schedules from the chain solver (search_chain.c). budget 0: for the whole curve. */
+rf_status rf_search_chains(rf_search *search, uint64_t budget);
+
+#endif

@@ -1,0 +1,187 @@
+/* search_refine.c: from what was found, by small changes: another option for a site, one site up
+ * and another down, a range moved, added, taken away. A change stays if it is better: less above
+ * the budget, or not above it and faster. */
+#include "plan/search.h"
+
+#include <string.h>
+
+/* A schedule that is being changed. */
+typedef struct refine_walk {
+    rf_search *search;
+    uint64_t budget;
+    rf_schedule at;
+    rf_trial now; /* what it takes */
+    int moved;    /* since the last look */
+} refine_walk;
+
+static uint64_t refine_above(const refine_walk *walk, const rf_trial *trial)
+{
+    return trial->peak > walk->budget ? trial->peak - walk->budget : 0;
+}
+
+static int refine_better(const refine_walk *walk, const rf_trial *a, const rf_trial *b)
+{
+    uint64_t x = refine_above(walk, a), y = refine_above(walk, b);
+    return x != y ? x < y : a->seconds < b->seconds;
+}
+
+/* Try what walk->at is now; 1 in *better if it is to stay. */
+static rf_status refine_try(refine_walk *walk, int *better)
+{
+    rf_trial trial;
+    rf_status status = rf_search_try(walk->search, &walk->at, &trial);
+    *better = !status && refine_better(walk, &trial, &walk->now);
+    if (*better) {
+        walk->now = trial;
+        walk->moved = 1;
+    }
+    return status;
+}
+
+/* ---- options ---- */
+
+static size_t refine_num_options(const refine_walk *walk, size_t site)
+{
+    return rf_options_of(walk->search->space.options, site)->num;
+}
+
+static rf_status refine_site(refine_walk *walk, size_t site)
+{
+    size_t num = refine_num_options(walk, site);
+    rf_status status = RF_OK;
+    for (size_t k = 0; k < num && !status && !rf_search_over(walk->search); k++) {
+        uint8_t was = walk->at.option[site];
+        int better;
+        if (k == was)
+            continue;
+        walk->at.option[site] = (uint8_t)k;
+        status = refine_try(walk, &better);
+        if (!better)
+            walk->at.option[site] = was;
+    }
+    return status;
+}
+
+/* Options are by falling bytes, so the next one spares some and the one before takes some. */
+static rf_status refine_pair(refine_walk *walk, size_t up, size_t down)
+{
+    uint8_t *option = walk->at.option, was_up = option[up], was_down = option[down];
+    int better = 0;
+    if (up == down || !was_up || was_down + 1u >= refine_num_options(walk, down))
+        return RF_OK;
+    option[up]--;
+    option[down]++;
+    rf_status status = refine_try(walk, &better);
+    if (!better) {
+        option[up] = was_up;
+        option[down] = was_down;
+    }
+    return status;
+}
+
+static rf_status refine_options(refine_walk *walk)
+{
+    size_t n = walk->search->space.sites->num;
+    rf_status status = RF_OK;
+    for (size_t i = 0; i < n && !status && !rf_search_over(walk->search); i++)
+        status = refine_site(walk, i);
+    for (size_t i = 0; i < n && !status && !rf_search_over(walk->search); i++)
+        for (size_t k = 0; k < n && !status && !rf_search_over(walk->search); k++)
+            status = refine_pair(walk, i, k);
+    return status;
+}
+
+/* ---- ranges ---- */
+
+/* In the place of range number index another one; count 0: none. */
+static rf_status refine_range(refine_walk *walk, size_t index, rf_schedule_range other)
+{
+    rf_schedule was = walk->at, copy;
+    int better = 0;
+    rf_status status = rf_schedule_copy(&copy, &walk->search->space, &walk->at);
+    if (status)
+        return status;
+    walk->at = copy;
+    if (index < walk->at.num_ranges)
+        rf_schedule_remove_range(&walk->at, index);
+    status = other.count ? rf_schedule_add_range(&walk->at, &walk->search->space, other) : RF_OK;
+    if (status == RF_E_ARGUMENT)
+        status = RF_OK; /* it would cross another */
+    else if (!status)
+        status = refine_try(walk, &better);
+    rf_schedule_end(better ? &was : &walk->at, &walk->search->space);
+    if (!better)
+        walk->at = was;
+    return status;
+}
+
+static rf_status refine_ranges(refine_walk *walk)
+{
+    static const int moves[][2] = {{0, -1}, {0, 1}, {1, -1}, {-1, 1}, {1, 0}, {-1, 0}};
+    rf_status status = RF_OK;
+    for (size_t i = 0; i < walk->at.num_ranges && !status; i++) {
+        for (size_t k = 0; k < 6 && i < walk->at.num_ranges && !status; k++) {
+            rf_schedule_range r = walk->at.ranges[i];
+            if (rf_search_over(walk->search))
+                return RF_OK;
+            if (!(r.first + (uint32_t)moves[k][0] + 1) || !(r.count + (uint32_t)moves[k][1]))
+                continue;
+            r.first += (uint32_t)moves[k][0];
+            r.count += (uint32_t)moves[k][1];
+            status = refine_range(walk, i, r);
+        }
+        if (!status && i < walk->at.num_ranges)
+            status = refine_range(walk, i, (rf_schedule_range){0, 0, 0});
+    }
+    return status;
+}
+
+static rf_status refine_new_ranges(refine_walk *walk)
+{
+    const rf_sites *sites = walk->search->space.sites;
+    rf_status status = RF_OK;
+    for (uint32_t c = 0; c < sites->num_chains && !status; c++) {
+        uint32_t links = (uint32_t)sites->chains[c].num_links;
+        for (uint32_t count = 1; count < links && !status; count *= 2)
+            for (uint32_t first = 0; first + count <= links && !status; first++) {
+                if (rf_search_over(walk->search))
+                    return RF_OK;
+                status = refine_range(walk, SIZE_MAX, (rf_schedule_range){c, first, count});
+            }
+    }
+    return status;
+}
+
+static rf_status refine_from(rf_search *search, const rf_trial *start, uint64_t budget)
+{
+    refine_walk walk = {.search = search, .budget = budget, .now = *start};
+    rf_status status = rf_schedule_copy(&walk.at, &search->space, &start->schedule);
+    if (status)
+        return status;
+    do {
+        walk.moved = 0;
+        status = refine_options(&walk);
+        if (!status)
+            status = refine_ranges(&walk);
+        if (!status && (budget == 0 || refine_above(&walk, &walk.now)))
+            status = refine_new_ranges(&walk);
+    } while (!status && walk.moved && !rf_search_over(search));
+    rf_schedule_end(&walk.at, &search->space);
+    return status;
+}
+
+rf_status rf_search_refine(rf_search *search, uint64_t budget)
+{
+    rf_status status = budget ? rf_search_chains(search, budget) : RF_OK;
+    if (status || !search->num)
+        return status;
+    const rf_trial *best = rf_search_find(search, budget);
+    size_t at = best ? (size_t)(best - search->front) : 0;
+    status = refine_from(search, &search->front[at], budget);
+    /* and from a little above: it may come down to something better */
+    best = rf_search_find(search, budget);
+    at = best ? (size_t)(best - search->front) + 1 : search->num;
+    if (!status && at < search->num && !rf_search_over(search))
+        status = refine_from(search, &search->front[at], budget);
+    return status;
+}
