@@ -1,9 +1,10 @@
 /* fates.c: see fates.h. The text is cut into rules, a fate and a pattern each, in order. Those of
- * ops by number are found by a table, as a plan has one for most ops: the first rule that fits is
- * the op's own or a pattern before it.
+ * ops by number are sorted and searched, as a plan has one for most ops: the first rule that fits
+ * is the op's own or a pattern before it.
  */
 #include "remat/fates.h"
 #include "base/number.h"
+#include "base/sort.h"
 #include "tensor/context_struct.h"
 
 #include <string.h>
@@ -24,48 +25,43 @@ typedef struct fates_list {
 
 typedef struct fates_policy {
     rf_context *ctx;
-    fates_list patterns, ops;
-    size_t *table; /* of ops, by step, open addressing: number and one; 0: free */
-    size_t slots;  /* a power of two, or 0                                      */
-    uint32_t steps;
+    fates_list patterns, ops; /* ops: by number, rising */
 } fates_policy;
 
 /* ---- ops by number ---- */
 
-/* Where the number of a step's rule is or would be. */
-static size_t *fates_slot(const fates_policy *p, uint32_t step)
-{
-    size_t at = step * UINT32_C(0x9E3779B1) & (p->slots - 1);
-    while (p->table[at] && p->ops.v[p->table[at] - 1].step != step)
-        at = (at + 1) & (p->slots - 1);
-    return &p->table[at];
-}
-
 /* The rule of a step; NULL: it has none. */
 static const fates_rule *fates_op(const fates_policy *p, uint64_t step)
 {
-    size_t found = step < p->steps ? *fates_slot(p, (uint32_t)step) : 0;
-    return found ? &p->ops.v[found - 1] : NULL;
+    size_t low = 0, high = p->ops.num;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (p->ops.v[middle].step < step)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < p->ops.num && p->ops.v[low].step == step ? &p->ops.v[low] : NULL;
 }
 
-/* At most half full. */
-static rf_status fates_tabulate(fates_policy *p)
+static int fates_order(const void *payload, const void *a, const void *b)
 {
-    if (!p->ops.num)
-        return RF_OK;
-    for (p->slots = 2; p->slots < 2 * p->ops.num;)
-        p->slots *= 2;
-    p->table = rf_host_alloc(p->ctx, p->slots * sizeof *p->table);
-    if (!p->table)
-        return p->ctx->record.error.code;
-    for (size_t i = 0; i < p->ops.num; i++) {
-        uint32_t step = p->ops.v[i].step;
-        size_t *slot = fates_slot(p, step);
-        if (*slot)
-            return rf_fail(p->ctx, RF_E_ARGUMENT, "fates: op #%u stands twice", step);
-        *slot = i + 1;
-        p->steps = step < p->steps ? p->steps : step + 1;
-    }
+    uint32_t x = ((const fates_rule *)a)->step, y = ((const fates_rule *)b)->step;
+    (void)payload;
+    return (x > y) - (x < y);
+}
+
+/* A plan is mostly sorted as it is written. */
+static rf_status fates_sort(fates_policy *p)
+{
+    size_t rising = 1;
+    while (rising < p->ops.num && p->ops.v[rising - 1].step < p->ops.v[rising].step)
+        rising++;
+    if (rising < p->ops.num)
+        rf_sort(p->ops.v, p->ops.num, sizeof *p->ops.v, fates_order, NULL);
+    for (size_t i = 1; i < p->ops.num; i++)
+        if (p->ops.v[i].step == p->ops.v[i - 1].step)
+            return rf_fail(p->ctx, RF_E_ARGUMENT, "fates: op #%u stands twice", p->ops.v[i].step);
     return RF_OK;
 }
 
@@ -133,13 +129,13 @@ const char *rf_fates_named(const rf_policy *policy, uint32_t step)
 uint32_t rf_fates_steps(const rf_policy *policy)
 {
     const fates_policy *p = policy->payload;
-    return policy->choose == fates_choose ? p->steps : 0;
+    size_t num = policy->choose == fates_choose ? p->ops.num : 0;
+    return num ? p->ops.v[num - 1].step + 1 : 0;
 }
 
 static void fates_destroy(void *payload)
 {
     fates_policy *p = payload;
-    rf_host_free(p->ctx, p->table, p->slots * sizeof *p->table);
     rf_host_free(p->ctx, p->ops.v, p->ops.capacity * sizeof *p->ops.v);
     rf_host_free(p->ctx, p->patterns.v, p->patterns.capacity * sizeof *p->patterns.v);
     rf_host_free(p->ctx, p, sizeof *p);
@@ -269,7 +265,7 @@ rf_status rf_fates_create(rf_policy *out, rf_context *ctx, const char *text,
         at = end ? end + 1 : NULL;
     }
     if (!status)
-        status = fates_tabulate(p);
+        status = fates_sort(p);
     if (status) {
         fates_destroy(p);
         return status;
