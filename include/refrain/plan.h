@@ -11,6 +11,8 @@
  * a budget is held or refused before the first real step. It is carried out by rf_checkpoint and
  * rf_checkpoint_ranges, as a user would by hand, and the bits are those without it.
  *
+ * A plan is no part of what it plans: its own memory comes from the allocator beside the ledger.
+ *
  * The model stands as it is meant to train: optimiser made, no rf_checkpoint on the parts that a
  * plan is to decide about (what is checkpointed already stays as it is).
  */

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { PLAN_SECONDS = 2 };
+enum { PLAN_SECONDS = 10, PLAN_MEASURE_SECONDS = 2 };
 
 /* All that is alive while a plan is made. */
 typedef struct plan_work {
@@ -48,7 +48,7 @@ static rf_status plan_note_costs(plan_work *work)
 /* A context that is dry for good has no kernels to measure: another one has. */
 static rf_status plan_make_costs(plan_work *work)
 {
-    rf_costs_options opts = {.seconds = PLAN_SECONDS};
+    rf_costs_options opts = {.seconds = PLAN_MEASURE_SECONDS};
     if (work->opts.costs) {
         work->costs = work->opts.costs;
         return plan_note_costs(work);
@@ -75,52 +75,99 @@ static rf_status plan_search(plan_work *work)
         status = rf_options_find(&work->options, &work->sites);
     if (!status)
         status = rf_search_begin(&work->search, &space, work->step, seconds);
-    if (!status && work->opts.budget && work->opts.budget < work->search.plain.peak)
-        status = rf_search_refine(&work->search, work->opts.budget);
-    if (!status && work->opts.budget && !rf_search_find(&work->search, work->opts.budget))
+    uint64_t budget = work->opts.budget, base = rf_search_base(&work->search);
+    budget = budget > base ? budget - base : 1;
+    if (status || !work->opts.budget || budget >= work->search.plain.peak)
+        return status;
+    /* The smallest is looked for in the same way whatever was asked: what is refused with it is
+     * granted when it is asked for. */
+    if (!rf_search_find(&work->search, budget))
         status = rf_search_refine(&work->search, 0);
+    if (!status && rf_search_find(&work->search, budget))
+        status = rf_search_refine(&work->search, budget);
     return status;
 }
 
-static rf_status plan_points(rf_plan *plan, const rf_search *search)
+/* ---- choosing ---- */
+
+/* What the step takes with a plan, exactly: bookkeeping too. In a dry run. */
+static rf_status plan_measure(const rf_plan *plan, const plan_work *work, rf_plan_point *out)
 {
-    plan->points = rf_host_alloc(plan->ctx, search->num * sizeof *plan->points);
+    rf_context *ctx = work->ctx;
+    double begin = 0;
+    rf_status status = rf_plan_apply(plan, work->root);
+    if (status)
+        return status;
+    rf_memory_reset_peak(ctx);
+    for (int i = 0; i < 2 && !status; i++) {
+        begin = ctx->dry_seconds;
+        status = work->step->run(work->step->payload);
+    }
+    *out = (rf_plan_point){ctx->ledger.row[RF_DEVICE_CPU][RF_MEM_ALL].peak,
+                           ctx->dry_seconds - begin};
+    rf_status cleared = rf_plan_clear(plan, work->root);
+    return status ? status : cleared;
+}
+
+static rf_status plan_take_trial(rf_plan *plan, const plan_work *work, size_t at,
+                                 rf_plan_point *out)
+{
+    const rf_search *search = &work->search;
+    rf_plan_forget_parts(plan);
+    rf_status status =
+        rf_plan_take(plan, &search->front[at].schedule, &search->space, work->root);
+    return status ? status : plan_measure(plan, work, out);
+}
+
+static rf_status plan_refuse(const plan_work *work, uint64_t needed)
+{
+    rf_fail(work->ctx, RF_E_BUDGET,
+            "plan: %llu bytes are too few for this step; the smallest budget that works is %llu",
+            (unsigned long long)work->opts.budget, (unsigned long long)needed);
+    work->ctx->record.error.limit = work->opts.budget;
+    work->ctx->record.error.limit_needed = needed;
+    return RF_E_BUDGET;
+}
+
+/* The fastest of the front whose exact peak fits. */
+static rf_status plan_choose(rf_plan *plan, const plan_work *work)
+{
+    const rf_search *search = &work->search;
+    uint64_t budget = work->opts.budget ? work->opts.budget : UINT64_MAX;
+    uint64_t base = rf_search_base(search);
+    rf_plan_point found = {0, 0};
+    rf_status status = RF_OK;
+    size_t at = search->num;
+    while (at > 1 && search->front[at - 1].peak + base > budget)
+        at--;
+    do {
+        status = plan_take_trial(plan, work, --at, &found);
+    } while (!status && found.peak > budget && at);
+    if (!status && found.peak > budget)
+        return plan_refuse(work, found.peak);
+    plan->info.peak = found.peak;
+    plan->info.seconds = found.seconds;
+    return status;
+}
+
+static rf_status plan_curve(rf_plan *plan, const plan_work *work)
+{
+    const rf_search *search = &work->search;
+    uint64_t base = rf_search_base(search);
+    plan->info = (rf_plan_info){.budget = work->opts.budget,
+                                .plain_peak = search->plain.peak + base,
+                                .plain_seconds = search->plain.seconds,
+                                .smallest = search->front[0].peak + base,
+                                .bound = search->bound + base,
+                                .tries = search->tries};
+    plan->points = rf_plan_alloc(plan->ctx, search->num * sizeof *plan->points);
     if (!plan->points)
         return rf_context_error(plan->ctx)->code;
     plan->num_points = search->num;
     for (size_t i = 0; i < search->num; i++)
-        plan->points[i] = (rf_plan_point){search->front[i].peak, search->front[i].seconds};
+        plan->points[i] =
+            (rf_plan_point){search->front[i].peak + base, search->front[i].seconds};
     return RF_OK;
-}
-
-static rf_status plan_refuse(const plan_work *work)
-{
-    uint64_t smallest = work->search.front[0].peak;
-    rf_fail(work->ctx, RF_E_BUDGET,
-            "plan: %llu bytes are too few for this step; the smallest budget that works is %llu",
-            (unsigned long long)work->opts.budget, (unsigned long long)smallest);
-    work->ctx->record.error.limit = work->opts.budget;
-    work->ctx->record.error.limit_needed = smallest;
-    return RF_E_BUDGET;
-}
-
-static rf_status plan_choose(rf_plan *plan, plan_work *work)
-{
-    const rf_search *search = &work->search;
-    uint64_t budget = work->opts.budget ? work->opts.budget : UINT64_MAX;
-    const rf_trial *best = rf_search_find(search, budget);
-    if (!best)
-        return plan_refuse(work);
-    plan->info = (rf_plan_info){.budget = work->opts.budget,
-                                .peak = best->peak,
-                                .seconds = best->seconds,
-                                .plain_peak = search->plain.peak,
-                                .plain_seconds = search->plain.seconds,
-                                .smallest = search->front[0].peak,
-                                .bound = search->bound,
-                                .tries = search->tries};
-    rf_status status = plan_points(plan, search);
-    return status ? status : rf_plan_take(plan, &best->schedule, &search->space, work->root);
 }
 
 static rf_status plan_find(rf_plan *plan, plan_work *work)
@@ -133,6 +180,8 @@ static rf_status plan_find(rf_plan *plan, plan_work *work)
     ctx->cost = plan_cost;
     ctx->cost_payload = work->costs;
     status = plan_search(work);
+    if (!status)
+        status = plan_curve(plan, work);
     if (!status)
         status = plan_choose(plan, work);
     rf_search_end(&work->search);
@@ -176,7 +225,7 @@ static rf_status plan_create(rf_plan *plan, plan_work *work)
         status = plan_find(plan, work);
     if (work->own_costs)
         rf_costs_destroy(work->costs);
-    return status ? status : rf_plan_check(plan, work->root, work->step, work->opts.budget);
+    return status;
 }
 
 rf_status rf_plan_create(rf_plan **out, rf_module *m, const rf_training_step *step,

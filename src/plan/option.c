@@ -36,7 +36,7 @@ static int option_beats(const rf_probe *a, const rf_probe *b)
 
 static void option_remove(rf_context *ctx, rf_option_list *list, size_t at)
 {
-    rf_host_free_text(ctx, list->v[at].fates);
+    rf_plan_free_text(ctx, list->v[at].fates);
     memmove(&list->v[at], &list->v[at + 1], (list->num - at - 1) * sizeof list->v[0]);
     list->num--;
 }
@@ -71,7 +71,7 @@ static rf_status option_insert(rf_context *ctx, rf_option_list *list, const char
             option_remove(ctx, list, i);
     if (list->num == RF_OPTIONS_MOST)
         option_remove(ctx, list, option_dispensable(list));
-    char *copy = rf_host_copy_text(ctx, fates);
+    char *copy = rf_plan_copy_text(ctx, fates);
     if (!copy)
         return rf_context_error(ctx)->code;
     size_t at = 1;
@@ -231,7 +231,7 @@ static rf_status options_type(rf_options *out, const rf_sites *sites, size_t i)
             return RF_OK;
         }
     if (!status)
-        status = rf_host_grow(out->ctx, &out->lists, out->num, &out->capacity, sizeof *out->lists);
+        status = rf_plan_grow(out->ctx, &out->lists, out->num, &out->capacity, sizeof *out->lists);
     if (status)
         return status;
     rf_option_list *list = &out->lists[out->num];
@@ -246,7 +246,7 @@ static rf_status options_type(rf_options *out, const rf_sites *sites, size_t i)
 rf_status rf_options_find(rf_options *out, const rf_sites *sites)
 {
     *out = (rf_options){.ctx = sites->ctx, .num_sites = sites->num};
-    out->type = rf_host_alloc(sites->ctx, sites->num * sizeof *out->type);
+    out->type = rf_plan_alloc(sites->ctx, sites->num * sizeof *out->type);
     rf_status status = out->type || !sites->num ? RF_OK : rf_context_error(sites->ctx)->code;
     for (size_t i = 0; i < sites->num && !status; i++)
         status = options_type(out, sites, i);
@@ -259,9 +259,9 @@ void rf_options_end(rf_options *options)
 {
     for (size_t i = 0; i < options->num; i++)
         for (size_t k = 0; k < options->lists[i].num; k++)
-            rf_host_free_text(options->ctx, options->lists[i].v[k].fates);
-    rf_host_free(options->ctx, options->lists, options->capacity * sizeof *options->lists);
-    rf_host_free(options->ctx, options->type, options->num_sites * sizeof *options->type);
+            rf_plan_free_text(options->ctx, options->lists[i].v[k].fates);
+    rf_plan_free(options->ctx, options->lists, options->capacity * sizeof *options->lists);
+    rf_plan_free(options->ctx, options->type, options->num_sites * sizeof *options->type);
     options->lists = NULL;
     options->num = 0;
 }

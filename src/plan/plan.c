@@ -7,43 +7,49 @@
 
 rf_status rf_plan_begin(rf_plan **out, rf_context *ctx)
 {
-    *out = rf_host_alloc(ctx, sizeof **out);
+    *out = rf_plan_alloc(ctx, sizeof **out);
     if (!*out)
         return rf_context_error(ctx)->code;
     (*out)->ctx = ctx;
     return RF_OK;
 }
 
+void rf_plan_forget_parts(rf_plan *plan)
+{
+    for (size_t i = 0; i < plan->num_parts; i++) {
+        rf_plan_free_text(plan->ctx, plan->parts[i].path);
+        rf_plan_free_text(plan->ctx, plan->parts[i].fates);
+    }
+    plan->num_parts = 0;
+}
+
 void rf_plan_destroy(rf_plan *plan)
 {
     if (!plan)
         return;
-    for (size_t i = 0; i < plan->num_parts; i++) {
-        rf_host_free_text(plan->ctx, plan->parts[i].path);
-        rf_host_free_text(plan->ctx, plan->parts[i].fates);
-    }
-    rf_host_free(plan->ctx, plan->parts, plan->cap_parts * sizeof *plan->parts);
-    rf_host_free(plan->ctx, plan->points, plan->num_points * sizeof *plan->points);
-    rf_host_free(plan->ctx, plan, sizeof *plan);
+    rf_plan_forget_parts(plan);
+    rf_plan_free(plan->ctx, plan->parts, plan->cap_parts * sizeof *plan->parts);
+    rf_plan_free(plan->ctx, plan->points, plan->num_points * sizeof *plan->points);
+    rf_plan_free(plan->ctx, plan, sizeof *plan);
 }
 
 rf_status rf_plan_add_part(rf_plan *plan, const rf_plan_part *part)
 {
     rf_context *ctx = plan->ctx;
-    rf_status status = rf_host_grow(ctx, &plan->parts, plan->num_parts, &plan->cap_parts,
+    rf_status status = rf_plan_grow(ctx, &plan->parts, plan->num_parts, &plan->cap_parts,
                                     sizeof *plan->parts);
     if (status)
         return status;
     rf_plan_own_part *own = &plan->parts[plan->num_parts];
     *own = (rf_plan_own_part){.first = part->first, .count = part->count};
-    own->path = rf_host_copy_text(ctx, part->path);
-    own->fates = rf_host_copy_text(ctx, part->fates ? part->fates : "");
+    own->path = rf_plan_copy_text(ctx, part->path);
+    own->fates = rf_plan_copy_text(ctx, part->fates ? part->fates : "");
     if (own->path && own->fates) {
         plan->num_parts++;
         return RF_OK;
     }
-    rf_host_free_text(ctx, own->path);
-    rf_host_free_text(ctx, own->fates);
+    rf_plan_free_text(ctx, own->path);
+    rf_plan_free_text(ctx, own->fates);
     return rf_context_error(ctx)->code;
 }
 
@@ -108,8 +114,8 @@ static rf_status plan_apply_ranges(const rf_plan *plan, rf_module *m, size_t ind
 {
     rf_context *ctx = plan->ctx;
     size_t range_bytes = num * sizeof(rf_range), bytes = num * sizeof(rf_checkpoint_options);
-    rf_range *ranges = rf_host_alloc(ctx, range_bytes);
-    rf_checkpoint_options *opts = rf_host_alloc(ctx, bytes);
+    rf_range *ranges = rf_plan_alloc(ctx, range_bytes);
+    rf_checkpoint_options *opts = rf_plan_alloc(ctx, bytes);
     rf_status status = ranges && opts ? RF_OK : rf_context_error(ctx)->code;
     for (size_t i = 0; i < num && !status; i++) {
         const rf_plan_own_part *part = &plan->parts[index + i];
@@ -118,8 +124,8 @@ static rf_status plan_apply_ranges(const rf_plan *plan, rf_module *m, size_t ind
     }
     if (!status)
         status = rf_checkpoint_ranges(m, ranges, num, NULL);
-    rf_host_free(ctx, ranges, range_bytes);
-    rf_host_free(ctx, opts, bytes);
+    rf_plan_free(ctx, ranges, range_bytes);
+    rf_plan_free(ctx, opts, bytes);
     return status;
 }
 

@@ -1,4 +1,4 @@
-/* plan.h: the inside of a plan: parts and figures, in the context's bookkeeping memory. */
+/* plan.h: the inside of a plan: parts and figures. */
 #ifndef RF_PLAN_PLAN_H
 #define RF_PLAN_PLAN_H
 
@@ -20,6 +20,7 @@ struct rf_plan {
     size_t num_points;
 };
 
+void rf_plan_forget_parts(rf_plan *plan);
 /* The parts of a schedule. root: where paths begin. */
 rf_status rf_plan_take(rf_plan *plan, const rf_schedule *schedule, const rf_schedule_space *space,
                        rf_module *root);

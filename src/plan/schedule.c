@@ -8,7 +8,7 @@
 rf_status rf_schedule_begin(rf_schedule *out, const rf_schedule_space *space)
 {
     *out = (rf_schedule){0};
-    out->option = rf_host_alloc(space->ctx, space->sites->num + 1);
+    out->option = rf_plan_alloc(space->ctx, space->sites->num + 1);
     return out->option ? RF_OK : rf_context_error(space->ctx)->code;
 }
 
@@ -21,7 +21,7 @@ rf_status rf_schedule_copy(rf_schedule *out, const rf_schedule_space *space,
     memcpy(out->option, from->option, space->sites->num);
     if (!from->num_ranges)
         return RF_OK;
-    out->ranges = rf_host_alloc(space->ctx, from->num_ranges * sizeof *out->ranges);
+    out->ranges = rf_plan_alloc(space->ctx, from->num_ranges * sizeof *out->ranges);
     if (!out->ranges) {
         rf_schedule_end(out, space);
         return rf_context_error(space->ctx)->code;
@@ -34,8 +34,8 @@ rf_status rf_schedule_copy(rf_schedule *out, const rf_schedule_space *space,
 void rf_schedule_end(rf_schedule *schedule, const rf_schedule_space *space)
 {
     if (schedule->option)
-        rf_host_free(space->ctx, schedule->option, space->sites->num + 1);
-    rf_host_free(space->ctx, schedule->ranges, schedule->cap_ranges * sizeof *schedule->ranges);
+        rf_plan_free(space->ctx, schedule->option, space->sites->num + 1);
+    rf_plan_free(space->ctx, schedule->ranges, schedule->cap_ranges * sizeof *schedule->ranges);
     *schedule = (rf_schedule){0};
 }
 
@@ -72,7 +72,7 @@ rf_status rf_schedule_add_range(rf_schedule *schedule, const rf_schedule_space *
             return RF_E_ARGUMENT;
         at += order < 0;
     }
-    rf_status status = rf_host_grow(space->ctx, &schedule->ranges, schedule->num_ranges,
+    rf_status status = rf_plan_grow(space->ctx, &schedule->ranges, schedule->num_ranges,
                                     &schedule->cap_ranges, sizeof *schedule->ranges);
     if (status)
         return status;
@@ -101,7 +101,7 @@ static rf_status schedule_apply_ranges(const rf_schedule *schedule, const rf_sch
     while (index + num < schedule->num_ranges && schedule->ranges[index + num].chain == chain)
         num++;
     *end = index + num;
-    rf_range *ranges = rf_host_alloc(space->ctx, num * sizeof *ranges);
+    rf_range *ranges = rf_plan_alloc(space->ctx, num * sizeof *ranges);
     if (!ranges)
         return rf_context_error(space->ctx)->code;
     for (size_t i = 0; i < num; i++)
@@ -109,7 +109,7 @@ static rf_status schedule_apply_ranges(const rf_schedule *schedule, const rf_sch
                                NULL};
     rf_status status =
         rf_checkpoint_ranges(space->sites->chains[chain].container, ranges, num, NULL);
-    rf_host_free(space->ctx, ranges, num * sizeof *ranges);
+    rf_plan_free(space->ctx, ranges, num * sizeof *ranges);
     return status;
 }
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { SEARCH_FRONT = 512, SEARCH_PRICES = 48 };
+enum { SEARCH_FRONT = 512, SEARCH_PRICES = 48, SEARCH_TRIES = 1500 };
 
 static double search_now(void)
 {
@@ -14,9 +14,15 @@ static double search_now(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+/* The number of tries decides where it can, so that the same step gives the same plan again. */
 int rf_search_over(const rf_search *search)
 {
-    return search->until > 0 && search_now() > search->until;
+    return search->tries >= search->most_tries || search_now() > search->until;
+}
+
+uint64_t rf_search_base(const rf_search *search)
+{
+    return search->space.ctx->ledger.row[RF_DEVICE_CPU][RF_MEM_OTHER].used;
 }
 
 /* ---- the front ---- */
@@ -70,7 +76,7 @@ static rf_status front_enter(rf_search *search, const rf_trial *trial, const rf_
         at -= gone < at;
     }
     rf_trial entry = *trial;
-    rf_status status = rf_host_grow(search->space.ctx, &search->front, search->num,
+    rf_status status = rf_plan_grow(search->space.ctx, &search->front, search->num,
                                     &search->capacity, sizeof *search->front);
     if (!status)
         status = rf_schedule_copy(&entry.schedule, &search->space, schedule);
@@ -89,13 +95,15 @@ rf_status rf_search_try(rf_search *search, const rf_schedule *schedule, rf_trial
 {
     rf_context *ctx = search->space.ctx;
     rf_trial tried = {0};
+    uint64_t chunks = rf_search_base(search);
     rf_status status = rf_schedule_apply(schedule, &search->space);
     if (status)
         return status;
     rf_memory_reset_peak(ctx);
     double begin = ctx->dry_seconds;
     status = search->step->run(search->step->payload);
-    tried.peak = ctx->ledger.row[RF_DEVICE_CPU][RF_MEM_ALL].peak;
+    chunks = rf_search_base(search) > chunks ? rf_search_base(search) : chunks;
+    tried.peak = ctx->ledger.row[RF_DEVICE_CPU][RF_MEM_ALL].peak - chunks;
     tried.seconds = ctx->dry_seconds - begin;
     search->tries++;
     rf_schedule_clear(schedule, &search->space);
@@ -196,7 +204,7 @@ static rf_status search_plain(rf_search *search, const rf_schedule *plain)
     rf_context *ctx = search->space.ctx;
     const rf_memory_info *row = ctx->ledger.row[RF_DEVICE_CPU];
     search_bound bound = {0};
-    uint64_t resident = row[RF_MEM_ALL].used - row[RF_MEM_OTHER].used;
+    uint64_t resident = row[RF_MEM_ALL].used - row[RF_MEM_OTHER].used; /* as peaks are */
     rf_trace_set(ctx, bound_event, &bound);
     rf_status status = rf_search_try(search, plain, NULL); /* makes room for bookkeeping, too */
     rf_trace_set(ctx, NULL, NULL);
@@ -211,7 +219,8 @@ rf_status rf_search_begin(rf_search *out, const rf_schedule_space *space,
 {
     rf_schedule schedule;
     *out = (rf_search){.space = *space, .step = step};
-    out->until = seconds > 0 ? search_now() + seconds : 0;
+    out->until = search_now() + seconds;
+    out->most_tries = SEARCH_TRIES;
     rf_status status = rf_schedule_begin(&schedule, space);
     if (status)
         return status;
@@ -240,7 +249,7 @@ void rf_search_end(rf_search *search)
 {
     for (size_t i = 0; i < search->num; i++)
         rf_schedule_end(&search->front[i].schedule, &search->space);
-    rf_host_free(search->space.ctx, search->front, search->capacity * sizeof *search->front);
+    rf_plan_free(search->space.ctx, search->front, search->capacity * sizeof *search->front);
     search->front = NULL;
     search->num = 0;
 }

@@ -12,7 +12,7 @@
 
 /* A schedule that was tried. */
 typedef struct rf_trial {
-    uint64_t peak; /* RF_MEM_ALL of the processor */
+    uint64_t peak; /* the most held, less the bookkeeping that is there anyway (rf_search_base) */
     double seconds;
     rf_schedule schedule;
 } rf_trial;
@@ -24,10 +24,13 @@ typedef struct rf_search {
     size_t num, capacity;
     rf_trial plain;
     uint64_t bound; /* no schedule has a smaller peak */
-    uint64_t tries;
-    double until; /* on the system's clock; 0: no limit */
+    uint64_t tries, most_tries;
+    double until; /* on the system's clock */
 } rf_search;
 
+/* Bytes of bookkeeping that all peaks have on top. It only rises, as chunks are never given back:
+ * so it is no part of what schedules are compared by. */
+uint64_t rf_search_base(const rf_search *search);
 /* Try schedules of all kinds. In a dry run; step, sites and options stay the caller's. */
 rf_status rf_search_begin(rf_search *out, const rf_schedule_space *space,
                           const rf_training_step *step, double seconds);

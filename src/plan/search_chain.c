@@ -163,9 +163,9 @@ static void problem_end(chain_problem *problem)
 {
     rf_context *ctx = problem->search->space.ctx;
     size_t n = problem->chain->num_links;
-    rf_host_free(ctx, problem->site, n * sizeof *problem->site);
-    rf_host_free(ctx, problem->stages, (n + 1) * sizeof *problem->stages);
-    rf_host_free(ctx, problem->options, problem_most_options(problem) * sizeof(rf_chain_option));
+    rf_plan_free(ctx, problem->site, n * sizeof *problem->site);
+    rf_plan_free(ctx, problem->stages, (n + 1) * sizeof *problem->stages);
+    rf_plan_free(ctx, problem->options, problem_most_options(problem) * sizeof(rf_chain_option));
 }
 
 static rf_status problem_begin(chain_problem *problem, rf_search *search, size_t number)
@@ -176,9 +176,9 @@ static rf_status problem_begin(chain_problem *problem, rf_search *search, size_t
     *problem = (chain_problem){
         .search = search, .number = number, .chain = &sites->chains[number]};
     size_t n = problem->chain->num_links;
-    problem->site = rf_host_alloc(ctx, n * sizeof *problem->site);
-    problem->stages = rf_host_alloc(ctx, (n + 1) * sizeof *problem->stages);
-    problem->options = rf_host_alloc(ctx, problem_most_options(problem) * sizeof(rf_chain_option));
+    problem->site = rf_plan_alloc(ctx, n * sizeof *problem->site);
+    problem->stages = rf_plan_alloc(ctx, (n + 1) * sizeof *problem->stages);
+    problem->options = rf_plan_alloc(ctx, problem_most_options(problem) * sizeof(rf_chain_option));
     rf_status status = problem->site && problem->stages && problem->options
                            ? head_measure(&head, search, problem->chain->container)
                            : rf_context_error(ctx)->code;

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+enum { REFINE_TRIES = 1500 };
+
 /* A schedule that is being changed. */
 typedef struct refine_walk {
     rf_search *search;
@@ -172,6 +174,7 @@ static rf_status refine_from(rf_search *search, const rf_trial *start, uint64_t 
 
 rf_status rf_search_refine(rf_search *search, uint64_t budget)
 {
+    search->most_tries = search->tries + REFINE_TRIES;
     rf_status status = budget ? rf_search_chains(search, budget) : RF_OK;
     if (status || !search->num)
         return status;

@@ -64,7 +64,7 @@ static void watch_event(void *payload, const rf_event *event)
 static rf_status watch_add(site_watch *watch, rf_module *m)
 {
     rf_status status =
-        rf_host_grow(watch->ctx, &watch->seen, watch->num, &watch->capacity, sizeof *watch->seen);
+        rf_plan_grow(watch->ctx, &watch->seen, watch->num, &watch->capacity, sizeof *watch->seen);
     if (!status)
         watch->seen[watch->num++] = (site_seen){.watch = watch, .module = m};
     return status;
@@ -106,7 +106,7 @@ static site_seen *seen_of(const site_watch *watch, const rf_module *m)
 static rf_status sites_add(rf_sites *sites, const site_seen *seen, rf_site like)
 {
     rf_status status =
-        rf_host_grow(sites->ctx, &sites->v, sites->num, &sites->capacity, sizeof *sites->v);
+        rf_plan_grow(sites->ctx, &sites->v, sites->num, &sites->capacity, sizeof *sites->v);
     like.module = seen->module;
     like.call = seen->call;
     like.calls = seen->calls;
@@ -139,7 +139,7 @@ static int site_has_parts(const site_watch *watch, const rf_module *m)
 
 static rf_status sites_open_chain(rf_sites *sites, const site_seen *seen)
 {
-    rf_status status = rf_host_grow(sites->ctx, &sites->chains, sites->num_chains,
+    rf_status status = rf_plan_grow(sites->ctx, &sites->chains, sites->num_chains,
                                     &sites->cap_chains, sizeof *sites->chains);
     if (!status)
         sites->chains[sites->num_chains++] = (rf_site_chain){
@@ -176,7 +176,7 @@ rf_status rf_sites_find(rf_sites *out, rf_module *root, const rf_training_step *
     watch_end(&watch);
     if (!status)
         status = sites_visit(out, &watch, root, (rf_site){.chain = SIZE_MAX});
-    rf_host_free(root->ctx, watch.seen, watch.capacity * sizeof *watch.seen);
+    rf_plan_free(root->ctx, watch.seen, watch.capacity * sizeof *watch.seen);
     if (status)
         rf_sites_end(out);
     return status;
@@ -184,8 +184,8 @@ rf_status rf_sites_find(rf_sites *out, rf_module *root, const rf_training_step *
 
 void rf_sites_end(rf_sites *sites)
 {
-    rf_host_free(sites->ctx, sites->v, sites->capacity * sizeof *sites->v);
-    rf_host_free(sites->ctx, sites->chains, sites->cap_chains * sizeof *sites->chains);
+    rf_plan_free(sites->ctx, sites->v, sites->capacity * sizeof *sites->v);
+    rf_plan_free(sites->ctx, sites->chains, sites->cap_chains * sizeof *sites->chains);
     *sites = (rf_sites){.ctx = sites->ctx};
 }
 

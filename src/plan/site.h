@@ -13,6 +13,7 @@
 #define RF_PLAN_SITE_H
 
 #include "nn/module.h"
+#include "plan/memory.h"
 #include "tensor/handle.h"
 
 #include <refrain/predict.h>
