@@ -53,22 +53,22 @@ RF_API RF_MUST_USE rf_status rf_plan_create(rf_plan **out, rf_module *m,
 RF_API void rf_plan_destroy(rf_plan *plan);
 
 /* Make the parts of m regions as the plan says: all of them, or none (RF_E_NOT_FOUND where m has no
- * such part, RF_E_APPLIED where one is checkpointed already). A plan that was made for another model
- * with such parts fails when its first step runs: RF_E_ARGUMENT, by name. */
+ * such part, RF_E_APPLIED where one is checkpointed already). A plan that was made for another
+ * model with such parts fails when its first step runs: RF_E_ARGUMENT, by name. */
 RF_API RF_MUST_USE rf_status rf_plan_apply(const rf_plan *plan, rf_module *m);
 /* Take it away again. */
 RF_API RF_MUST_USE rf_status rf_plan_clear(const rf_plan *plan, rf_module *m);
 
 /* What is known of a plan. */
 typedef struct rf_plan_info {
-    uint64_t budget;       /* that was asked for; 0: none                                      */
-    uint64_t peak;         /* of the step with it, as rf_prediction.peak[RF_MEM_ALL]           */
-    double seconds;        /* of the step with it, by costs                                    */
-    uint64_t plain_peak;   /* the same without any plan                                        */
+    uint64_t budget;     /* that was asked for; 0: none                                      */
+    uint64_t peak;       /* of the step with it, as rf_prediction.peak[RF_MEM_ALL]           */
+    double seconds;      /* of the step with it, by costs                                    */
+    uint64_t plain_peak; /* the same without any plan                                        */
     double plain_seconds;
-    uint64_t smallest;     /* the smallest budget for which a plan is known; 0: not looked for */
-    uint64_t bound;        /* no plan can have a smaller peak                                  */
-    uint64_t tries;        /* candidates that were run                                         */
+    uint64_t smallest; /* the smallest budget for which a plan is known; 0: not looked for */
+    uint64_t bound;    /* no plan can have a smaller peak                                  */
+    uint64_t tries;    /* candidates that were run                                         */
 } rf_plan_info;
 RF_API rf_plan_info rf_plan_info_of(const rf_plan *plan);
 

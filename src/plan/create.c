@@ -103,8 +103,8 @@ static rf_status plan_measure(const rf_plan *plan, const plan_work *work, rf_pla
         begin = ctx->dry_seconds;
         status = work->step->run(work->step->payload);
     }
-    *out = (rf_plan_point){ctx->ledger.row[RF_DEVICE_CPU][RF_MEM_ALL].peak,
-                           ctx->dry_seconds - begin};
+    *out =
+        (rf_plan_point){ctx->ledger.row[RF_DEVICE_CPU][RF_MEM_ALL].peak, ctx->dry_seconds - begin};
     rf_status cleared = rf_plan_clear(plan, work->root);
     return status ? status : cleared;
 }
@@ -114,8 +114,7 @@ static rf_status plan_take_trial(rf_plan *plan, const plan_work *work, size_t at
 {
     const rf_search *search = &work->search;
     rf_plan_forget_parts(plan);
-    rf_status status =
-        rf_plan_take(plan, &search->front[at].schedule, &search->space, work->root);
+    rf_status status = rf_plan_take(plan, &search->front[at].schedule, &search->space, work->root);
     return status ? status : plan_measure(plan, work, out);
 }
 
@@ -165,8 +164,7 @@ static rf_status plan_curve(rf_plan *plan, const plan_work *work)
         return rf_context_error(plan->ctx)->code;
     plan->num_points = search->num;
     for (size_t i = 0; i < search->num; i++)
-        plan->points[i] =
-            (rf_plan_point){search->front[i].peak + base, search->front[i].seconds};
+        plan->points[i] = (rf_plan_point){search->front[i].peak + base, search->front[i].seconds};
     return RF_OK;
 }
 

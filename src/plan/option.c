@@ -2,7 +2,8 @@
  *
  * A region can keep the results of any set of its ops. Ops that change nothing when kept alone are
  * left out; of the others every set is probed while they are few, and else two paths of sets: from
- * none on, adding what spares most time for its bytes, and from all on, giving up what spares least.
+ * none on, adding what spares most time for its bytes, and from all on, giving up what spares
+ * least.
  */
 #include "plan/option.h"
 
@@ -49,8 +50,8 @@ static size_t option_dispensable(const rf_option_list *list)
     double least = -1;
     for (size_t i = 1; i + 1 < list->num; i++) {
         const rf_probe *above = &list->v[i - 1].probe, *p = &list->v[i].probe;
-        double loss = (double)(above->saved - p->saved) *
-                      (option_time(p) - option_time(above) + 1e-12);
+        double loss =
+            (double)(above->saved - p->saved) * (option_time(p) - option_time(above) + 1e-12);
         if (least < 0 || loss < least) {
             least = loss;
             best = i;
@@ -91,8 +92,9 @@ static void option_text(const option_search *search, uint64_t set, char *text)
     text[0] = 0;
     for (size_t i = 0; i < search->num; i++)
         if (set >> i & 1)
-            at += (size_t)snprintf(text + at, OPTION_TEXT - at, "%s#%u:%s", at ? "," : "keep=",
-                                   (unsigned)search->ops[i].index, search->ops[i].name);
+            at += (size_t)snprintf(text + at, OPTION_TEXT - at, "%s#%u:%s",
+                                   at ? "," : "keep=", (unsigned)search->ops[i].index,
+                                   search->ops[i].name);
 }
 
 static rf_status option_try(option_search *search, uint64_t set, rf_probe *probe)

@@ -36,8 +36,8 @@ void rf_plan_destroy(rf_plan *plan)
 rf_status rf_plan_add_part(rf_plan *plan, const rf_plan_part *part)
 {
     rf_context *ctx = plan->ctx;
-    rf_status status = rf_plan_grow(ctx, &plan->parts, plan->num_parts, &plan->cap_parts,
-                                    sizeof *plan->parts);
+    rf_status status =
+        rf_plan_grow(ctx, &plan->parts, plan->num_parts, &plan->cap_parts, sizeof *plan->parts);
     if (status)
         return status;
     rf_plan_own_part *own = &plan->parts[plan->num_parts];

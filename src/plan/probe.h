@@ -7,17 +7,18 @@
 
 /* Figures of a call. Bytes are the processor's; bookkeeping is left out. */
 typedef struct rf_probe {
-    uint64_t output, gradient;   /* of all results, and of their gradients              */
-    uint64_t saved;              /* alive after the forward, results included           */
-    uint64_t forward_peak;       /* above what was there before, results included       */
-    uint64_t backward_peak;      /* above what was there before the call: saved,
-                                    gradients of results and inputs and work together   */
-    uint64_t input_gradient;     /* left by the backward, and likewise:                 */
+    uint64_t output, gradient; /* of all results, and of their gradients              */
+    uint64_t saved;            /* alive after the forward, results included           */
+    uint64_t forward_peak;     /* above what was there before, results included       */
+    uint64_t backward_peak;    /* above what was there before the call: saved,
+                                  gradients of results and inputs and work together   */
+    uint64_t input_gradient;   /* left by the backward, and likewise:                 */
     uint64_t param_gradient;
-    double forward, backward;    /* seconds; recomputing is part of the backward        */
+    double forward, backward; /* seconds; recomputing is part of the backward        */
 } rf_probe;
 
-/* fates NULL: a plain call; "": a region that keeps nothing. In a dry run, with nothing that traces.
+/* fates NULL: a plain call; "": a region that keeps nothing. In a dry run, with nothing that
+ * traces.
  */
 rf_status rf_probe_site(rf_probe *out, const rf_site *site, const char *fates);
 

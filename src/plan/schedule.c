@@ -105,8 +105,8 @@ static rf_status schedule_apply_ranges(const rf_schedule *schedule, const rf_sch
     if (!ranges)
         return rf_context_error(space->ctx)->code;
     for (size_t i = 0; i < num; i++)
-        ranges[i] = (rf_range){schedule->ranges[index + i].first, schedule->ranges[index + i].count,
-                               NULL};
+        ranges[i] =
+            (rf_range){schedule->ranges[index + i].first, schedule->ranges[index + i].count, NULL};
     rf_status status =
         rf_checkpoint_ranges(space->sites->chains[chain].container, ranges, num, NULL);
     rf_plan_free(space->ctx, ranges, num * sizeof *ranges);

@@ -82,8 +82,7 @@ static rf_status front_enter(rf_search *search, const rf_trial *trial, const rf_
         status = rf_schedule_copy(&entry.schedule, &search->space, schedule);
     if (status)
         return status;
-    memmove(&search->front[at + 1], &search->front[at],
-            (search->num - at) * sizeof *search->front);
+    memmove(&search->front[at + 1], &search->front[at], (search->num - at) * sizeof *search->front);
     search->front[at] = entry;
     search->num++;
     return RF_OK;
@@ -154,8 +153,8 @@ static rf_status split_evenly(rf_schedule *schedule, const rf_schedule_space *sp
     rf_status status = RF_OK;
     for (uint32_t at = 0; at < whole.count && !status; at += length) {
         uint32_t count = whole.count - at < length ? whole.count - at : length;
-        status = rf_schedule_add_range(
-            schedule, space, (rf_schedule_range){whole.chain, whole.first + at, count});
+        status = rf_schedule_add_range(schedule, space,
+                                       (rf_schedule_range){whole.chain, whole.first + at, count});
     }
     return status;
 }
@@ -168,8 +167,8 @@ static rf_status search_splits(rf_search *search, rf_schedule *schedule)
         for (uint32_t length = 1; length < links && !status && !rf_search_over(search);
              length += 1 + length / 8) {
             schedule->num_ranges = 0;
-            status = split_evenly(schedule, &search->space, (rf_schedule_range){c, 0, links},
-                                  length);
+            status =
+                split_evenly(schedule, &search->space, (rf_schedule_range){c, 0, links}, length);
             if (!status)
                 status = rf_search_try(search, schedule, NULL);
         }

@@ -137,13 +137,12 @@ static uint64_t problem_input(const chain_problem *problem)
 static void problem_fill(chain_problem *problem, const chain_head *head)
 {
     size_t n = problem->chain->num_links;
-    const rf_probe *first = &rf_options_of(problem->search->space.options, problem->site[0])
-                                 ->v[0].probe;
+    const rf_probe *first =
+        &rf_options_of(problem->search->space.options, problem->site[0])->v[0].probe;
     for (size_t i = 0; i < n; i++)
         problem_stage(problem, i);
     uint64_t gradient = problem->stages[n - 1].gradient;
-    problem->stages[n] =
-        (rf_chain_stage){.first_option = problem->num_options, .num_options = 1};
+    problem->stages[n] = (rf_chain_stage){.first_option = problem->num_options, .num_options = 1};
     problem->options[problem->num_options++] =
         (rf_chain_option){.backward_workspace = above(head->need, gradient)};
     problem->arrays = (rf_chain){.input = problem_input(problem),
@@ -173,8 +172,7 @@ static rf_status problem_begin(chain_problem *problem, rf_search *search, size_t
     rf_context *ctx = search->space.ctx;
     const rf_sites *sites = search->space.sites;
     chain_head head;
-    *problem = (chain_problem){
-        .search = search, .number = number, .chain = &sites->chains[number]};
+    *problem = (chain_problem){.search = search, .number = number, .chain = &sites->chains[number]};
     size_t n = problem->chain->num_links;
     problem->site = rf_plan_alloc(ctx, n * sizeof *problem->site);
     problem->stages = rf_plan_alloc(ctx, (n + 1) * sizeof *problem->stages);

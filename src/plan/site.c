@@ -142,8 +142,8 @@ static rf_status sites_open_chain(rf_sites *sites, const site_seen *seen)
     rf_status status = rf_plan_grow(sites->ctx, &sites->chains, sites->num_chains,
                                     &sites->cap_chains, sizeof *sites->chains);
     if (!status)
-        sites->chains[sites->num_chains++] = (rf_site_chain){
-            seen->module, seen->module->num_children, seen->call.kernels};
+        sites->chains[sites->num_chains++] =
+            (rf_site_chain){seen->module, seen->module->num_children, seen->call.kernels};
     return status;
 }
 
