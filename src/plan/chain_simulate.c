@@ -86,7 +86,7 @@ static rf_status walk_backward(chain_walk *w, size_t i, size_t step)
     return RF_OK;
 }
 
-static rf_status walk_step(chain_walk *w, const rf_chain_step *s, size_t step)
+static rf_status chain_walk_step(chain_walk *w, const rf_chain_step *s, size_t step)
 {
     rf_status status = RF_E_FORMAT;
     if (s->stage >= w->left || !walk_has(w, s->stage))
@@ -109,7 +109,7 @@ static rf_status walk_all(chain_walk *w, const rf_chain_steps *steps)
     w->live = w->chain->input + walk_gradient(w, w->left);
     walk_touch(w, 0, 0);
     for (size_t i = 0; i < steps->num; i++)
-        if (walk_step(w, &steps->v[i], i)) {
+        if (chain_walk_step(w, &steps->v[i], i)) {
             w->cost.at = i;
             return RF_E_FORMAT;
         }

@@ -61,7 +61,7 @@ static void watch_event(void *payload, const rf_event *event)
     watch->kernels += event->kind == RF_EVENT_OP;
 }
 
-static rf_status watch_add(site_watch *watch, rf_module *m)
+static rf_status site_watch_add(site_watch *watch, rf_module *m)
 {
     rf_status status =
         rf_plan_grow(watch->ctx, &watch->seen, watch->num, &watch->capacity, sizeof *watch->seen);
@@ -74,7 +74,7 @@ static rf_status watch_begin(site_watch *watch, rf_module *root)
 {
     rf_status status = RF_OK;
     for (rf_module *m = root; m && !status; m = rf_module_next(m, root))
-        status = watch_add(watch, m);
+        status = site_watch_add(watch, m);
     for (size_t i = 0; i < watch->num && !status; i++) {
         rf_module_hook hook = {.pre = seen_pre, .post = seen_post, .payload = &watch->seen[i]};
         status = rf_module_add_hook(watch->seen[i].module, hook, &watch->seen[i].hook);
