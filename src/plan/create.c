@@ -68,7 +68,7 @@ static rf_status plan_make_costs(plan_work *work)
 /* In a dry run. */
 static rf_status plan_search(plan_work *work)
 {
-    const rf_schedule_space space = {work->ctx, &work->sites, &work->options};
+    const rf_scheme_space space = {work->ctx, &work->sites, &work->options};
     double seconds = work->opts.seconds > 0 ? work->opts.seconds : PLAN_SECONDS;
     rf_status status = rf_sites_find(&work->sites, work->root, work->step);
     if (!status)
@@ -114,7 +114,7 @@ static rf_status plan_take_trial(rf_plan *plan, const plan_work *work, size_t at
 {
     const rf_search *search = &work->search;
     rf_plan_forget_parts(plan);
-    rf_status status = rf_plan_take(plan, &search->front[at].schedule, &search->space, work->root);
+    rf_status status = rf_plan_take(plan, &search->front[at].scheme, &search->space, work->root);
     return status ? status : plan_measure(plan, work, out);
 }
 

@@ -53,7 +53,7 @@ rf_status rf_plan_add_part(rf_plan *plan, const rf_plan_part *part)
     return rf_context_error(ctx)->code;
 }
 
-/* ---- from a schedule ---- */
+/* ---- from a scheme ---- */
 
 /* The path of m from root, which need not be the root of its tree. */
 static const char *plan_path(const rf_module *root, const rf_module *m, char *buffer, size_t bytes)
@@ -65,13 +65,13 @@ static const char *plan_path(const rf_module *root, const rf_module *m, char *bu
     return buffer + (skip ? skip + 1 : 0);
 }
 
-rf_status rf_plan_take(rf_plan *plan, const rf_schedule *schedule, const rf_schedule_space *space,
+rf_status rf_plan_take(rf_plan *plan, const rf_scheme *scheme, const rf_scheme_space *space,
                        rf_module *root)
 {
     char path[512];
     rf_status status = RF_OK;
-    for (size_t i = 0; i < schedule->num_ranges && !status; i++) {
-        const rf_schedule_range *range = &schedule->ranges[i];
+    for (size_t i = 0; i < scheme->num_ranges && !status; i++) {
+        const rf_scheme_range *range = &scheme->ranges[i];
         const rf_module *m = space->sites->chains[range->chain].container;
         rf_plan_part part = {plan_path(root, m, path, sizeof path), range->first, range->count, ""};
         status = rf_plan_add_part(plan, &part);
@@ -79,7 +79,7 @@ rf_status rf_plan_take(rf_plan *plan, const rf_schedule *schedule, const rf_sche
     for (size_t i = 0; i < space->sites->num && !status; i++) {
         const rf_option_list *list = rf_options_of(space->options, i);
         rf_plan_part part = {plan_path(root, space->sites->v[i].module, path, sizeof path), 0, 0,
-                             list->v[schedule->option[i]].fates};
+                             list->v[scheme->option[i]].fates};
         if (part.fates)
             status = rf_plan_add_part(plan, &part);
     }

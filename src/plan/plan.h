@@ -21,8 +21,8 @@ struct rf_plan {
 };
 
 void rf_plan_forget_parts(rf_plan *plan);
-/* The parts of a schedule. root: where paths begin. */
-rf_status rf_plan_take(rf_plan *plan, const rf_schedule *schedule, const rf_schedule_space *space,
+/* The parts of a scheme. root: where paths begin. */
+rf_status rf_plan_take(rf_plan *plan, const rf_scheme *scheme, const rf_scheme_space *space,
                        rf_module *root);
 
 #endif

@@ -29,7 +29,7 @@ uint64_t rf_search_base(const rf_search *search)
 
 static void front_remove(rf_search *search, size_t at)
 {
-    rf_schedule_end(&search->front[at].schedule, &search->space);
+    rf_scheme_end(&search->front[at].scheme, &search->space);
     memmove(&search->front[at], &search->front[at + 1],
             (search->num - at - 1) * sizeof *search->front);
     search->num--;
@@ -60,7 +60,7 @@ static size_t front_dispensable(const rf_search *search)
     return best;
 }
 
-static rf_status front_enter(rf_search *search, const rf_trial *trial, const rf_schedule *schedule)
+static rf_status front_enter(rf_search *search, const rf_trial *trial, const rf_scheme *scheme)
 {
     size_t at = front_place(search, trial->peak);
     if (at && search->front[at - 1].seconds <= trial->seconds)
@@ -79,7 +79,7 @@ static rf_status front_enter(rf_search *search, const rf_trial *trial, const rf_
     rf_status status = rf_plan_grow(search->space.ctx, &search->front, search->num,
                                     &search->capacity, sizeof *search->front);
     if (!status)
-        status = rf_schedule_copy(&entry.schedule, &search->space, schedule);
+        status = rf_scheme_copy(&entry.scheme, &search->space, scheme);
     if (status)
         return status;
     memmove(&search->front[at + 1], &search->front[at], (search->num - at) * sizeof *search->front);
@@ -90,12 +90,12 @@ static rf_status front_enter(rf_search *search, const rf_trial *trial, const rf_
 
 /* ---- trying ---- */
 
-rf_status rf_search_try(rf_search *search, const rf_schedule *schedule, rf_trial *trial)
+rf_status rf_search_try(rf_search *search, const rf_scheme *scheme, rf_trial *trial)
 {
     rf_context *ctx = search->space.ctx;
     rf_trial tried = {0};
     uint64_t chunks = rf_search_base(search);
-    rf_status status = rf_schedule_apply(schedule, &search->space);
+    rf_status status = rf_scheme_apply(scheme, &search->space);
     if (status)
         return status;
     rf_memory_reset_peak(ctx);
@@ -105,9 +105,9 @@ rf_status rf_search_try(rf_search *search, const rf_schedule *schedule, rf_trial
     tried.peak = ctx->ledger.row[RF_DEVICE_CPU][RF_MEM_ALL].peak - chunks;
     tried.seconds = ctx->dry_seconds - begin;
     search->tries++;
-    rf_schedule_clear(schedule, &search->space);
+    rf_scheme_clear(scheme, &search->space);
     if (!status)
-        status = front_enter(search, &tried, schedule);
+        status = front_enter(search, &tried, scheme);
     if (trial)
         *trial = tried;
     return status;
@@ -120,7 +120,7 @@ static double price_of(const rf_probe *p, double price)
     return p->forward + p->backward + price * (double)p->saved;
 }
 
-static void schedule_at_price(rf_schedule *schedule, const rf_schedule_space *space, double price)
+static void scheme_at_price(rf_scheme *scheme, const rf_scheme_space *space, double price)
 {
     for (size_t i = 0; i < space->sites->num; i++) {
         const rf_option_list *list = rf_options_of(space->options, i);
@@ -128,18 +128,18 @@ static void schedule_at_price(rf_schedule *schedule, const rf_schedule_space *sp
         for (size_t k = 1; k < list->num; k++)
             if (price_of(&list->v[k].probe, price) < price_of(&list->v[best].probe, price))
                 best = k;
-        schedule->option[i] = (uint8_t)best;
+        scheme->option[i] = (uint8_t)best;
     }
 }
 
 /* From nothing for a byte to more than any time is worth. */
-static rf_status search_prices(rf_search *search, rf_schedule *schedule)
+static rf_status search_prices(rf_search *search, rf_scheme *scheme)
 {
     double price = 1e-14;
     rf_status status = RF_OK;
     for (size_t i = 0; i < SEARCH_PRICES && !status && !rf_search_over(search); i++, price *= 2) {
-        schedule_at_price(schedule, &search->space, price);
-        status = rf_search_try(search, schedule, NULL);
+        scheme_at_price(scheme, &search->space, price);
+        status = rf_search_try(search, scheme, NULL);
     }
     return status;
 }
@@ -147,33 +147,32 @@ static rf_status search_prices(rf_search *search, rf_schedule *schedule)
 /* ---- even splits: for the smallest peaks ---- */
 
 /* Links first to first + count - 1 in runs of length, each run split again in the same way. */
-static rf_status split_evenly(rf_schedule *schedule, const rf_schedule_space *space,
-                              rf_schedule_range whole, uint32_t length)
+static rf_status split_evenly(rf_scheme *scheme, const rf_scheme_space *space,
+                              rf_scheme_range whole, uint32_t length)
 {
     rf_status status = RF_OK;
     for (uint32_t at = 0; at < whole.count && !status; at += length) {
         uint32_t count = whole.count - at < length ? whole.count - at : length;
-        status = rf_schedule_add_range(schedule, space,
-                                       (rf_schedule_range){whole.chain, whole.first + at, count});
+        status = rf_scheme_add_range(scheme, space,
+                                     (rf_scheme_range){whole.chain, whole.first + at, count});
     }
     return status;
 }
 
-static rf_status search_splits(rf_search *search, rf_schedule *schedule)
+static rf_status search_splits(rf_search *search, rf_scheme *scheme)
 {
     rf_status status = RF_OK;
     for (uint32_t c = 0; c < search->space.sites->num_chains && !status; c++) {
         uint32_t links = (uint32_t)search->space.sites->chains[c].num_links;
         for (uint32_t length = 1; length < links && !status && !rf_search_over(search);
              length += 1 + length / 8) {
-            schedule->num_ranges = 0;
-            status =
-                split_evenly(schedule, &search->space, (rf_schedule_range){c, 0, links}, length);
+            scheme->num_ranges = 0;
+            status = split_evenly(scheme, &search->space, (rf_scheme_range){c, 0, links}, length);
             if (!status)
-                status = rf_search_try(search, schedule, NULL);
+                status = rf_search_try(search, scheme, NULL);
         }
     }
-    schedule->num_ranges = 0;
+    scheme->num_ranges = 0;
     return status;
 }
 
@@ -198,7 +197,7 @@ static void bound_event(void *payload, const rf_event *event)
     bound->largest = sum > bound->largest ? sum : bound->largest;
 }
 
-static rf_status search_plain(rf_search *search, const rf_schedule *plain)
+static rf_status search_plain(rf_search *search, const rf_scheme *plain)
 {
     rf_context *ctx = search->space.ctx;
     const rf_memory_info *row = ctx->ledger.row[RF_DEVICE_CPU];
@@ -213,24 +212,24 @@ static rf_status search_plain(rf_search *search, const rf_schedule *plain)
     return status;
 }
 
-rf_status rf_search_begin(rf_search *out, const rf_schedule_space *space,
+rf_status rf_search_begin(rf_search *out, const rf_scheme_space *space,
                           const rf_training_step *step, double seconds)
 {
-    rf_schedule schedule;
+    rf_scheme scheme;
     *out = (rf_search){.space = *space, .step = step};
     out->until = search_now() + seconds;
     out->most_tries = SEARCH_TRIES;
-    rf_status status = rf_schedule_begin(&schedule, space);
+    rf_status status = rf_scheme_begin(&scheme, space);
     if (status)
         return status;
-    status = search_plain(out, &schedule);
+    status = search_plain(out, &scheme);
     if (!status)
-        status = search_prices(out, &schedule);
+        status = search_prices(out, &scheme);
     if (!status)
-        status = search_splits(out, &schedule); /* at the highest price */
+        status = search_splits(out, &scheme); /* at the highest price */
     if (!status)
         status = rf_search_chains(out, 0);
-    rf_schedule_end(&schedule, space);
+    rf_scheme_end(&scheme, space);
     if (status)
         rf_search_end(out);
     return status;
@@ -247,7 +246,7 @@ const rf_trial *rf_search_find(const rf_search *search, uint64_t budget)
 void rf_search_end(rf_search *search)
 {
     for (size_t i = 0; i < search->num; i++)
-        rf_schedule_end(&search->front[i].schedule, &search->space);
+        rf_scheme_end(&search->front[i].scheme, &search->space);
     rf_plan_free(search->space.ctx, search->front, search->capacity * sizeof *search->front);
     search->front = NULL;
     search->num = 0;

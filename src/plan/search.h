@@ -1,4 +1,4 @@
-/* search.h: schedules and what they take, found by running the step dry with each. A run of a
+/* search.h: schemes and what they take, found by running the step dry with each. A run of a
  * transformer's step takes less than a millisecond, so thousands can be tried; what is in the front
  * is therefore true, whatever the reasons for trying it were.
  *
@@ -8,31 +8,31 @@
 #ifndef RF_PLAN_SEARCH_H
 #define RF_PLAN_SEARCH_H
 
-#include "plan/schedule.h"
+#include "plan/scheme.h"
 
-/* A schedule that was tried. */
+/* A scheme that was tried. */
 typedef struct rf_trial {
     uint64_t peak; /* the most held, less the bookkeeping that is there anyway (rf_search_base) */
     double seconds;
-    rf_schedule schedule;
+    rf_scheme scheme;
 } rf_trial;
 
 typedef struct rf_search {
-    rf_schedule_space space;
+    rf_scheme_space space;
     const rf_training_step *step;
     rf_trial *front; /* by rising peak, falling seconds */
     size_t num, capacity;
     rf_trial plain;
-    uint64_t bound; /* no schedule has a smaller peak */
+    uint64_t bound; /* no scheme has a smaller peak */
     uint64_t tries, most_tries;
     double until; /* on the system's clock */
 } rf_search;
 
 /* Bytes of bookkeeping that all peaks have on top. It only rises, as chunks are never given back:
- * so it is no part of what schedules are compared by. */
+ * so it is no part of what schemes are compared by. */
 uint64_t rf_search_base(const rf_search *search);
-/* Try schedules of all kinds. In a dry run; step, sites and options stay the caller's. */
-rf_status rf_search_begin(rf_search *out, const rf_schedule_space *space,
+/* Try schemes of all kinds. In a dry run; step, sites and options stay the caller's. */
+rf_status rf_search_begin(rf_search *out, const rf_scheme_space *space,
                           const rf_training_step *step, double seconds);
 /* Look closer for the fastest within budget; 0: for the smallest peak. */
 rf_status rf_search_refine(rf_search *search, uint64_t budget);
@@ -42,12 +42,12 @@ void rf_search_end(rf_search *search);
 
 /* ---- inside of search*.c ---- */
 
-/* Run the step with a schedule and enter it in the front. *trial may be NULL; its schedule is not
+/* Run the step with a scheme and enter it in the front. *trial may be NULL; its scheme is not
  * set. */
-rf_status rf_search_try(rf_search *search, const rf_schedule *schedule, rf_trial *trial);
+rf_status rf_search_try(rf_search *search, const rf_scheme *scheme, rf_trial *trial);
 /* Time is up. */
 int rf_search_over(const rf_search *search);
-/* Schedules from the chain solver (search_chain.c). budget 0: for the whole curve. */
+/* Schemes from the chain solver (search_chain.c). budget 0: for the whole curve. */
 rf_status rf_search_chains(rf_search *search, uint64_t budget);
 
 #endif

@@ -1,5 +1,5 @@
 /* search_chain.c: a container's calls as a chain for the solver (chain.h), and its plans as
- * schedules to try.
+ * schemes to try.
  *
  * A link is a stage with the options of its site. What comes after the container (the head, the
  * loss) is a last stage with nothing to choose, so that the solver leaves room for it; what lies
@@ -190,39 +190,39 @@ static rf_status problem_begin(chain_problem *problem, rf_search *search, size_t
     return status;
 }
 
-/* ---- plans as schedules ---- */
+/* ---- plans as schemes ---- */
 
 /* The head is last and never in a region. */
-static rf_status problem_schedule(const chain_problem *problem, const rf_chain_nodes *plan,
-                                  rf_schedule *schedule)
+static rf_status problem_scheme(const chain_problem *problem, const rf_chain_nodes *plan,
+                                rf_scheme *scheme)
 {
     size_t links = problem->chain->num_links;
     rf_status status = RF_OK;
-    schedule->num_ranges = 0;
+    scheme->num_ranges = 0;
     for (size_t i = 0; i < plan->num && !status; i++) {
         const rf_chain_node *node = &plan->v[i];
         if (node->first >= links)
             continue;
         if (node->kind == RF_CHAIN_KEEP)
-            schedule->option[problem->site[node->first]] = (uint8_t)node->option;
+            scheme->option[problem->site[node->first]] = (uint8_t)node->option;
         else if (node->first + node->count <= links)
-            status = rf_schedule_add_range(
-                schedule, &problem->search->space,
-                (rf_schedule_range){(uint32_t)problem->number, node->first, node->count});
+            status = rf_scheme_add_range(
+                scheme, &problem->search->space,
+                (rf_scheme_range){(uint32_t)problem->number, node->first, node->count});
     }
     return status;
 }
 
 static rf_status problem_try(const chain_problem *problem, const rf_chain_point *point,
-                             rf_schedule *schedule, rf_trial *trial)
+                             rf_scheme *scheme, rf_trial *trial)
 {
-    rf_status status = problem_schedule(problem, &point->plan, schedule);
-    return status ? status : rf_search_try(problem->search, schedule, trial);
+    rf_status status = problem_scheme(problem, &point->plan, scheme);
+    return status ? status : rf_search_try(problem->search, scheme, trial);
 }
 
 /* As many of the points as are worth their time, over the whole curve or around a peak. */
 static rf_status problem_try_all(const chain_problem *problem, const rf_chain_front *front,
-                                 uint64_t around, rf_schedule *schedule)
+                                 uint64_t around, rf_scheme *scheme)
 {
     size_t stride = 1 + front->num / CHAIN_TRIES;
     rf_status status = RF_OK;
@@ -230,14 +230,14 @@ static rf_status problem_try_all(const chain_problem *problem, const rf_chain_fr
         uint64_t peak = front->points[i].peak;
         int near = around && peak > around - around / 8 && peak < around + around / 8;
         if (around ? near : i % stride == 0 || i + 1 == front->num)
-            status = problem_try(problem, &front->points[i], schedule, NULL);
+            status = problem_try(problem, &front->points[i], scheme, NULL);
     }
     return status;
 }
 
 /* What the solver must be asked for, for a step that is to stay within budget. */
 static rf_status problem_budget(const chain_problem *problem, const rf_chain_front *front,
-                                uint64_t budget, rf_schedule *schedule, uint64_t *asked)
+                                uint64_t budget, rf_scheme *scheme, uint64_t *asked)
 {
     uint64_t around = budget;
     rf_status status = RF_OK;
@@ -245,7 +245,7 @@ static rf_status problem_budget(const chain_problem *problem, const rf_chain_fro
         rf_trial trial;
         const rf_chain_point *point = rf_chain_front_find(front, around);
         point = point ? point : front->points;
-        status = problem_try(problem, point, schedule, &trial);
+        status = problem_try(problem, point, scheme, &trial);
         if (!status)
             around = above(budget + point->peak, trial.peak);
     }
@@ -257,11 +257,11 @@ static rf_status chain_search(rf_search *search, size_t number, uint64_t budget)
 {
     chain_problem problem;
     rf_chain_front front = {0};
-    rf_schedule schedule;
+    rf_scheme scheme;
     rf_chain_front_options opts = {.size = sizeof opts, .threads = search->space.ctx->threads};
     const rf_trial *best = rf_search_find(search, budget);
-    rf_status status = best ? rf_schedule_copy(&schedule, &search->space, &best->schedule)
-                            : rf_schedule_begin(&schedule, &search->space);
+    rf_status status = best ? rf_scheme_copy(&scheme, &search->space, &best->scheme)
+                            : rf_scheme_begin(&scheme, &search->space);
     if (status)
         return status;
     status = problem_begin(&problem, search, number);
@@ -269,15 +269,15 @@ static rf_status chain_search(rf_search *search, size_t number, uint64_t budget)
         uint64_t asked = 0;
         status = rf_chain_front_begin(&front, &search->space.ctx->alloc, &problem.arrays, &opts);
         if (!status && budget)
-            status = problem_budget(&problem, &front, budget, &schedule, &asked);
+            status = problem_budget(&problem, &front, budget, &scheme, &asked);
         if (!status && asked)
             status = rf_chain_front_refine(&front, asked);
         if (!status)
-            status = problem_try_all(&problem, &front, asked, &schedule);
+            status = problem_try_all(&problem, &front, asked, &scheme);
         rf_chain_front_end(&front);
         problem_end(&problem);
     }
-    rf_schedule_end(&schedule, &search->space);
+    rf_scheme_end(&scheme, &search->space);
     return status;
 }
 

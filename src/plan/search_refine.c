@@ -7,11 +7,11 @@
 
 enum { REFINE_TRIES = 1500 };
 
-/* A schedule that is being changed. */
+/* A scheme that is being changed. */
 typedef struct refine_walk {
     rf_search *search;
     uint64_t budget;
-    rf_schedule at;
+    rf_scheme at;
     rf_trial now; /* what it takes */
     int moved;    /* since the last look */
 } refine_walk;
@@ -96,22 +96,22 @@ static rf_status refine_options(refine_walk *walk)
 /* ---- ranges ---- */
 
 /* In the place of range number index another one; count 0: none. */
-static rf_status refine_range(refine_walk *walk, size_t index, rf_schedule_range other)
+static rf_status refine_range(refine_walk *walk, size_t index, rf_scheme_range other)
 {
-    rf_schedule was = walk->at, copy;
+    rf_scheme was = walk->at, copy;
     int better = 0;
-    rf_status status = rf_schedule_copy(&copy, &walk->search->space, &walk->at);
+    rf_status status = rf_scheme_copy(&copy, &walk->search->space, &walk->at);
     if (status)
         return status;
     walk->at = copy;
     if (index < walk->at.num_ranges)
-        rf_schedule_remove_range(&walk->at, index);
-    status = other.count ? rf_schedule_add_range(&walk->at, &walk->search->space, other) : RF_OK;
+        rf_scheme_remove_range(&walk->at, index);
+    status = other.count ? rf_scheme_add_range(&walk->at, &walk->search->space, other) : RF_OK;
     if (status == RF_E_ARGUMENT)
         status = RF_OK; /* it would cross another */
     else if (!status)
         status = refine_try(walk, &better);
-    rf_schedule_end(better ? &was : &walk->at, &walk->search->space);
+    rf_scheme_end(better ? &was : &walk->at, &walk->search->space);
     if (!better)
         walk->at = was;
     return status;
@@ -123,7 +123,7 @@ static rf_status refine_ranges(refine_walk *walk)
     rf_status status = RF_OK;
     for (size_t i = 0; i < walk->at.num_ranges && !status; i++) {
         for (size_t k = 0; k < 6 && i < walk->at.num_ranges && !status; k++) {
-            rf_schedule_range r = walk->at.ranges[i];
+            rf_scheme_range r = walk->at.ranges[i];
             if (rf_search_over(walk->search))
                 return RF_OK;
             if (!(r.first + (uint32_t)moves[k][0] + 1) || !(r.count + (uint32_t)moves[k][1]))
@@ -133,7 +133,7 @@ static rf_status refine_ranges(refine_walk *walk)
             status = refine_range(walk, i, r);
         }
         if (!status && i < walk->at.num_ranges)
-            status = refine_range(walk, i, (rf_schedule_range){0, 0, 0});
+            status = refine_range(walk, i, (rf_scheme_range){0, 0, 0});
     }
     return status;
 }
@@ -148,7 +148,7 @@ static rf_status refine_new_ranges(refine_walk *walk)
             for (uint32_t first = 0; first + count <= links && !status; first++) {
                 if (rf_search_over(walk->search))
                     return RF_OK;
-                status = refine_range(walk, SIZE_MAX, (rf_schedule_range){c, first, count});
+                status = refine_range(walk, SIZE_MAX, (rf_scheme_range){c, first, count});
             }
     }
     return status;
@@ -157,7 +157,7 @@ static rf_status refine_new_ranges(refine_walk *walk)
 static rf_status refine_from(rf_search *search, const rf_trial *start, uint64_t budget)
 {
     refine_walk walk = {.search = search, .budget = budget, .now = *start};
-    rf_status status = rf_schedule_copy(&walk.at, &search->space, &start->schedule);
+    rf_status status = rf_scheme_copy(&walk.at, &search->space, &start->scheme);
     if (status)
         return status;
     do {
@@ -168,7 +168,7 @@ static rf_status refine_from(rf_search *search, const rf_trial *start, uint64_t 
         if (!status && (budget == 0 || refine_above(&walk, &walk.now)))
             status = refine_new_ranges(&walk);
     } while (!status && walk.moved && !rf_search_over(search));
-    rf_schedule_end(&walk.at, &search->space);
+    rf_scheme_end(&walk.at, &search->space);
     return status;
 }
 
