@@ -1,7 +1,7 @@
 /* create.c: from a step and a budget to a plan: costs, sites, options, search, and a last run of
  * the step with what was chosen, whose figures are the promise. */
 #include "plan/plan.h"
-#include "plan/profile.h"
+#include "plan/memo.h"
 #include "tensor/dry.h"
 
 #include <string.h>
@@ -16,6 +16,7 @@ typedef struct plan_work {
     rf_plan_options opts;
     rf_costs *costs;
     int own_costs;
+    rf_memo *memo; /* while the search runs: costs no longer change */
     rf_sites sites;
     rf_options options;
     rf_search search;
@@ -168,16 +169,13 @@ static rf_status plan_curve(rf_plan *plan, const plan_work *work)
     return RF_OK;
 }
 
-static rf_status plan_find(rf_plan *plan, plan_work *work)
+/* In a dry run. */
+static rf_status plan_find_dry(rf_plan *plan, plan_work *work)
 {
-    rf_context *ctx = work->ctx;
-    int dry = ctx->dry;
-    rf_status status = dry ? RF_OK : rf_dry_begin(ctx);
-    if (status)
-        return status;
-    ctx->cost = plan_cost;
-    ctx->cost_payload = work->costs;
-    status = plan_search(work);
+    work->memo->costs = work->costs;
+    work->ctx->cost = rf_memo_of;
+    work->ctx->cost_payload = work->memo;
+    rf_status status = plan_search(work);
     if (!status)
         status = plan_curve(plan, work);
     if (!status)
@@ -185,9 +183,24 @@ static rf_status plan_find(rf_plan *plan, plan_work *work)
     rf_search_end(&work->search);
     rf_options_end(&work->options);
     rf_sites_end(&work->sites);
-    ctx->cost = NULL;
-    if (!dry)
-        rf_dry_end(ctx);
+    work->ctx->cost = NULL;
+    return status;
+}
+
+static rf_status plan_find(rf_plan *plan, plan_work *work)
+{
+    rf_context *ctx = work->ctx;
+    int dry = ctx->dry;
+    work->memo = rf_plan_alloc(ctx, sizeof *work->memo);
+    if (!work->memo)
+        return rf_context_error(ctx)->code;
+    rf_status status = dry ? RF_OK : rf_dry_begin(ctx);
+    if (!status) {
+        status = plan_find_dry(plan, work);
+        if (!dry)
+            rf_dry_end(ctx);
+    }
+    rf_plan_free(ctx, work->memo, sizeof *work->memo);
     return status;
 }
 
