@@ -92,6 +92,8 @@ struct rf_context {
     struct rf_dry *dry_run; /* dry for a while: what is restored then; NULL: for good */
     double (*cost)(void *payload, const rf_op_call *call); /* seconds; NULL: none */
     void *cost_payload;
+    double cost_byte,
+        cost_file; /* seconds a byte: touched outside of ops, moved to or from a file */
     double recompute_seconds;
     int recompute_depth;
 

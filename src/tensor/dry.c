@@ -10,6 +10,12 @@ int rf_context_is_dry(const rf_context *ctx)
     return ctx->dry;
 }
 
+void rf_context_spend(rf_context *ctx, double bytes)
+{
+    if (ctx->dry)
+        ctx->dry_seconds += bytes * ctx->cost_byte;
+}
+
 static rf_status dry_check(rf_context *ctx)
 {
     const char *inside = ctx->dry      ? "another dry run"

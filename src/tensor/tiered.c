@@ -28,6 +28,7 @@ struct rf_tiered {
 struct rf_tiers {
     rf_spill *spill;
     int counted;                         /* the file's footprint is in the ledger */
+    double idle;                         /* dry: when the file has done all its jobs */
     rf_tiered *last;                     /* the latest sent            */
     rf_tiered *flight[RF_TIERED_FLIGHT]; /* being written, oldest first */
 };
@@ -113,19 +114,38 @@ int rf_tiered_any(const rf_context *ctx)
 
 void rf_tiered_dry_end(rf_context *ctx)
 {
-    if (ctx->tiers)
-        ctx->tiers->counted = ctx->tiers->spill != NULL;
+    if (!ctx->tiers)
+        return;
+    ctx->tiers->counted = ctx->tiers->spill != NULL;
+    ctx->tiers->idle = 0;
 }
 
 /* ---- jobs ---- */
 
+/* When the thread would have worked on it: one job after the other. */
+static void tiered_dry_job(rf_tiered *t)
+{
+    const rf_context *ctx = t->ctx;
+    double idle = ctx->tiers->idle;
+    t->job.begin = idle > ctx->dry_seconds ? idle : ctx->dry_seconds;
+    t->job.end = t->job.begin + (double)t->bytes * ctx->cost_file;
+    ctx->tiers->idle = t->job.end;
+}
+
+static void tiered_dry_wait(const rf_tiered *t)
+{
+    if (t->job.end > t->ctx->dry_seconds)
+        t->ctx->dry_seconds = t->job.end;
+}
+
 static void tiered_submit(rf_tiered *t, int write, void *data)
 {
     t->job = (rf_spill_job){.write = write, .data = data, .bytes = t->bytes, .at = t->piece.at};
-    if (t->ctx->dry)
-        return;
     t->busy = 1;
-    rf_spill_submit(t->ctx->tiers->spill, &t->job);
+    if (t->ctx->dry)
+        tiered_dry_job(t);
+    else
+        rf_spill_submit(t->ctx->tiers->spill, &t->job);
 }
 
 /* Bytes were moved, away (bytes > 0) or back; when, on the clock of jobs. */
@@ -150,7 +170,10 @@ static int tiered_wait(rf_tiered *t)
 {
     if (!t->busy)
         return 0;
-    rf_spill_wait(t->ctx->tiers->spill, &t->job);
+    if (t->ctx->dry)
+        tiered_dry_wait(t);
+    else
+        rf_spill_wait(t->ctx->tiers->spill, &t->job);
     t->busy = 0;
     tiered_tell(t, t->job.write, t->job.begin, t->job.end);
     return t->job.error;
@@ -160,11 +183,12 @@ static int tiered_wait(rf_tiered *t)
 static rf_status tiered_copy(const rf_tiered *t, void *data, int away)
 {
     const rf_device_class *device = t->ctx->devices[t->device];
-    double begin = rf_spill_now();
+    double begin = rf_clock(t->ctx);
+    rf_context_spend(t->ctx, 2.0 * (double)t->bytes);
     rf_status status = t->ctx->dry ? RF_OK
                        : away      ? device->copy_out(NULL, t->host, data, t->bytes)
                                    : device->copy_in(NULL, data, t->host, t->bytes);
-    tiered_tell(t, away, begin, rf_spill_now());
+    tiered_tell(t, away, begin, rf_clock(t->ctx));
     return status;
 }
 
