@@ -30,10 +30,11 @@ typedef struct rf_sgd_options {
     int nesterov;
     const rf_param_group *groups; /* copied */
     size_t num_groups;
+    rf_device moments; /* where momenta wait between steps: see below */
 } rf_sgd_options;
-#define RF_SGD_OPTIONS_INIT                         \
-    {                                               \
-        sizeof(rf_sgd_options), 0, 0, 0, 0, 0, 0, 0 \
+#define RF_SGD_OPTIONS_INIT                                        \
+    {                                                              \
+        sizeof(rf_sgd_options), 0, 0, 0, 0, 0, 0, 0, RF_DEVICE_CPU \
     }
 
 /* p -= lr (momentum b + ...): v = momentum v + (1 - dampening) g; p -= lr v. */
@@ -48,14 +49,29 @@ typedef struct rf_adamw_options {
     double weight_decay; /* decoupled: p -= lr weight_decay p (Loshchilov & Hutter 2019) */
     const rf_param_group *groups;
     size_t num_groups;
+    rf_device moments; /* where m and v wait between steps: see below */
 } rf_adamw_options;
-#define RF_ADAMW_OPTIONS_INIT                         \
-    {                                                 \
-        sizeof(rf_adamw_options), 0, 0, 0, 0, 0, 0, 0 \
+#define RF_ADAMW_OPTIONS_INIT                                        \
+    {                                                                \
+        sizeof(rf_adamw_options), 0, 0, 0, 0, 0, 0, 0, RF_DEVICE_CPU \
     }
 /* AdamW over the parameters of m that require a gradient (owned). */
 RF_API RF_MUST_USE rf_status rf_optim_adamw(rf_optim **out, rf_module *m,
                                             const rf_adamw_options *opts);
+
+/* Where moments wait between steps: RF_DEVICE_CPU (zero) is beside their parameter, in memory.
+ * RF_DEVICE_FILE is the spill file of the context (spill_folder), with the same bits, as long as
+ * the disk does what it should: the file gets room for all of them when the optimiser is created
+ * (RF_E_IO if the folder or the room is not there); in memory are three buffers of at most 4 MiB
+ * each, whatever the model's size, and the file's own. A step reads each parameter's moments as it
+ * comes to it and writes them back, the next ones being read and the last ones written meanwhile;
+ * after a step all of it is in the file. The ledger has the buffers as optimiser's on the
+ * processor, and the moments as optimiser's in RF_DEVICE_FILE.
+ *
+ * A step that can't read or write there is RF_E_IO. If nothing but the read of moments failed that
+ * are at most 4 MiB, their parameter and all that were not moved yet are as they were. Otherwise
+ * moments are lost, the parameter at hand may have been moved in part, and every later step is
+ * RF_E_IO too, until rf_state_load gives back a saved state. Other places are RF_E_ARGUMENT. */
 
 /* Parameters that do not require a gradient when the optimiser is created get no state and are
  * never touched. Parameters without a gradient at a step are skipped. */
@@ -102,7 +118,9 @@ RF_API uint64_t rf_optim_steps(const rf_optim *opt); /* steps taken */
 RF_API void rf_optim_destroy(rf_optim *opt);
 
 /* The state by name ("step", "h.0.attn.c_attn.weight/m" ...), for saving and restoring: visit in a
- * fixed order; tensors are borrowed and may be overwritten. */
+ * fixed order; tensors are borrowed and may be overwritten. Moments that wait in a file are handed
+ * out as copies in memory that live as long as their visit and are written back after it, one at a
+ * time. */
 RF_API rf_status rf_optim_each_state(rf_optim *opt, rf_tensor_visitor visit, void *payload);
 /* Say how many steps were taken, after restoring a state. */
 RF_API void rf_optim_set_steps(rf_optim *opt, uint64_t steps);

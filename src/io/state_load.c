@@ -9,6 +9,7 @@
 #include "io/sections.h"
 #include "io/state.h"
 #include "io/text.h"
+#include "optim/optim.h"
 #include "tensor/context.h"
 
 #include <string.h>
@@ -184,7 +185,8 @@ static rf_status state_load_tensors(state_load *load, int apply)
         status = rf_module_each_buffer(state->module, state_load_tensor, load);
     load->kind = "OPTM";
     if (!status && state->optim)
-        status = rf_optim_each_state(state->optim, state_load_tensor, load);
+        status =
+            rf_optim_visit_state(state->optim, apply ? RF_OPTIM_WRITE : 0, state_load_tensor, load);
     return status ? status : state_load_end(load);
 }
 

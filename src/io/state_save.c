@@ -6,6 +6,7 @@
 #include "io/elements.h"
 #include "io/sections.h"
 #include "io/state.h"
+#include "optim/optim.h"
 #include "tensor/context.h"
 
 #include <string.h>
@@ -95,7 +96,8 @@ static rf_status state_save_tensors(state_save *save, const rf_state *state)
         status = rf_module_each_buffer(state->module, state_save_tensor, save);
     save->kind = "OPTM";
     if (!status && state->optim)
-        status = rf_optim_each_state(state->optim, state_save_tensor, save);
+        status = rf_optim_visit_state(state->optim, save->out.writer ? RF_OPTIM_READ : 0,
+                                      state_save_tensor, save);
     return status;
 }
 

@@ -51,10 +51,9 @@ static size_t spill_round(size_t bytes)
     return (bytes + RF_SPILL_PAGE - 1) / RF_SPILL_PAGE * RF_SPILL_PAGE;
 }
 
-/* All of num bytes at `at`, from or to the bounce buffer. 0 or an errno. */
-static int spill_transfer(const rf_spill *spill, int write, size_t num, uint64_t at)
+/* All of num bytes at `at`, from or to p, whole pages both. 0 or an errno. */
+static int spill_transfer(const rf_spill *spill, int write, char *p, size_t num, uint64_t at)
 {
-    char *p = spill->bounce;
     while (num) {
         ssize_t n =
             write ? pwrite(spill->file, p, num, (off_t)at) : pread(spill->file, p, num, (off_t)at);
@@ -69,9 +68,23 @@ static int spill_transfer(const rf_spill *spill, int write, size_t num, uint64_t
     return 0;
 }
 
-static void spill_work(const rf_spill *spill, rf_spill_job *job)
+/* Blocks for the bytes of job, so that no later write finds the disk full. A file system that can't
+ * say gives them when they are written. */
+static int spill_assure(const rf_spill *spill, const rf_spill_job *job)
 {
-    job->begin = rf_spill_now();
+    off_t bytes = (off_t)spill_round(job->bytes);
+    if (!bytes || fallocate(spill->file, 0, (off_t)job->at, bytes) == 0)
+        return 0;
+    return errno == EOPNOTSUPP || errno == ENOSYS ? 0 : errno;
+}
+
+static int spill_whole_pages(const rf_spill_job *job)
+{
+    return (uintptr_t)job->data % RF_SPILL_PAGE == 0 && job->bytes % RF_SPILL_PAGE == 0;
+}
+
+static void spill_bounce(const rf_spill *spill, rf_spill_job *job)
+{
     for (size_t from = 0; from < job->bytes && !job->error; from += RF_SPILL_BOUNCE) {
         size_t left = job->bytes - from, part = left < RF_SPILL_BOUNCE ? left : RF_SPILL_BOUNCE;
         char *data = (char *)job->data + from;
@@ -79,10 +92,22 @@ static void spill_work(const rf_spill *spill, rf_spill_job *job)
             memcpy(spill->bounce, data, part);
             memset((char *)spill->bounce + part, 0, spill_round(part) - part);
         }
-        job->error = spill_transfer(spill, job->write, spill_round(part), job->at + from);
+        job->error =
+            spill_transfer(spill, job->write, spill->bounce, spill_round(part), job->at + from);
         if (!job->write && !job->error)
             memcpy(data, spill->bounce, part);
     }
+}
+
+static void spill_work(const rf_spill *spill, rf_spill_job *job)
+{
+    job->begin = rf_spill_now();
+    if (job->write && !job->data)
+        job->error = spill_assure(spill, job);
+    else if (spill_whole_pages(job))
+        job->error = spill_transfer(spill, job->write, job->data, job->bytes, job->at);
+    else
+        spill_bounce(spill, job);
     job->end = rf_spill_now();
 }
 
@@ -158,8 +183,8 @@ static void spill_go_direct(const rf_spill *spill)
     int flags = fcntl(spill->file, F_GETFL);
     memset(spill->bounce, 0, RF_SPILL_PAGE);
     if (fcntl(spill->file, F_SETFL, flags | O_DIRECT) != 0 ||
-        spill_transfer(spill, 1, RF_SPILL_PAGE, 0) != 0 ||
-        spill_transfer(spill, 0, RF_SPILL_PAGE, 0) != 0)
+        spill_transfer(spill, 1, spill->bounce, RF_SPILL_PAGE, 0) != 0 ||
+        spill_transfer(spill, 0, spill->bounce, RF_SPILL_PAGE, 0) != 0)
         fcntl(spill->file, F_SETFL, flags);
 }
 

@@ -3,7 +3,8 @@
  * The file has no name (it is unlinked when it is made), so whatever happens to the process,
  * nothing of it stays. It is read and written directly where the file system allows, past the page
  * cache: what was spilled to save memory must not fill it again. Pieces are multiples of
- * RF_SPILL_PAGE.
+ * RF_SPILL_PAGE. Bytes that begin at a page and are whole pages go as they lie; others by way of a
+ * bounce buffer.
  *
  * Invariant: jobs are done in the order of their submission, one at a time; between submit and wait
  * a job and its bytes belong to the thread.
@@ -20,7 +21,7 @@ typedef struct rf_spill rf_spill;
 typedef struct rf_spill_job {
     struct rf_spill_job *next;
     int write;
-    void *data;
+    void *data; /* NULL in a write: only make sure that the disk has room */
     size_t bytes;
     uint64_t at;       /* in the file, a multiple of RF_SPILL_PAGE       */
     int done;          /* read it after rf_spill_wait                    */

@@ -61,6 +61,7 @@ rf_status rf_optim_adamw(rf_optim **out, rf_module *m, const rf_adamw_options *o
                                     .groups = opts->groups,
                                     .num_groups = opts->num_groups,
                                     .settings = &settings,
-                                    .settings_bytes = sizeof settings};
+                                    .settings_bytes = sizeof settings,
+                                    .moments = opts->moments};
     return rf_optim_create(out, m, &adamw_rule, &common);
 }

@@ -7,7 +7,7 @@
  */
 #include "base/sort.h"
 #include "grad/engine.h"
-#include "optim/optim.h"
+#include "optim/away.h"
 
 /* Where in the optimiser's list a parameter is; sorted by parameter. */
 typedef struct optim_place {
@@ -113,6 +113,7 @@ rf_status rf_optim_backward(rf_optim *opt, rf_scope *s, rf_tensor *loss,
     if (!status)
         status = optim_take_rest(&taker);
     rf_host_free(ctx, taker.places, bytes);
+    status = rf_away_finish(opt, status);
     if (!status && !rf_context_is_dry(ctx))
         opt->steps++;
     return status;

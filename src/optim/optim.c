@@ -3,7 +3,7 @@
  * Invariants:
  *   - All state is allocated when the optimiser is created, so that the first step needs no more
  *     memory than any other; a parameter that never moves (no gradient wanted, or a group with
- *     lr_scale 0) has none.
+ *     lr_scale 0) has none. Moments that are away (away.h) are room in a file and a few buffers.
  *   - A step that fails for want of memory has moved nothing: gradients are brought into shape
  *     for all parameters before the first one is touched.
  *   - On a device without bytes a step does all of this and computes nothing, so that the ledger
@@ -13,7 +13,7 @@
  * often *it* was moved); together they are the state tensor "step", so that restoring the tensors
  * restores everything.
  */
-#include "optim/optim.h"
+#include "optim/away.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -22,6 +22,13 @@
 #include "base/check.h"
 #include "base/pattern.h"
 #include "tensor/context_struct.h"
+
+/* Who is shown the state, and what he does with it. */
+typedef struct optim_visit {
+    int access;
+    rf_tensor_visitor visit;
+    void *payload;
+} optim_visit;
 
 /* A walk over a module's parameters that makes the list. */
 typedef struct rf_optim_walk {
@@ -116,13 +123,27 @@ static rf_status optim_counts(rf_optim *opt)
     return optim_state(&opt->counts, opt->ctx, RF_I64, device, 1, &num);
 }
 
-static rf_status optim_moments(rf_optim *opt, rf_optim_item *item)
+size_t rf_optim_num_moments(const rf_optim *opt)
+{
+    size_t num = 0;
+    while (num < RF_OPTIM_MOMENTS && opt->rule->moments[num])
+        num++;
+    return num;
+}
+
+rf_status rf_optim_moment(rf_tensor **out, const rf_optim *opt, const rf_optim_item *item)
 {
     rf_tensor *p = item->param;
+    return optim_state(out, opt->ctx, rf_tensor_dtype(p), rf_tensor_device(p), rf_tensor_rank(p),
+                       rf_tensor_dims(p));
+}
+
+static rf_status optim_moments(rf_optim *opt, rf_optim_item *item)
+{
     rf_status status = RF_OK;
-    for (size_t i = 0; !status && i < RF_OPTIM_MOMENTS && opt->rule->moments[i]; i++)
-        status = optim_state(&item->moments[i], opt->ctx, rf_tensor_dtype(p), rf_tensor_device(p),
-                             rf_tensor_rank(p), rf_tensor_dims(p));
+    size_t num = item->lr_scale > 0 && !item->is_away ? rf_optim_num_moments(opt) : 0;
+    for (size_t i = 0; !status && i < num; i++)
+        status = rf_optim_moment(&item->moments[i], opt, item);
     return status;
 }
 
@@ -137,9 +158,10 @@ static rf_status optim_fill(rf_optim *opt, rf_module *m, const rf_optim_common *
     if (!opt->name)
         return rf_context_error(opt->ctx)->code;
     status = optim_counts(opt);
+    if (!status && common->moments == RF_DEVICE_FILE)
+        status = rf_away_open(opt);
     for (size_t i = 0; !status && i < opt->num; i++)
-        if (opt->items[i].lr_scale > 0)
-            status = optim_moments(opt, &opt->items[i]);
+        status = optim_moments(opt, &opt->items[i]);
     return status;
 }
 
@@ -148,6 +170,10 @@ static rf_status optim_check(rf_context *ctx, const rf_optim_common *common)
     if (!rf_optim_figure_ok(common->lr) || !rf_optim_figure_ok(common->weight_decay))
         return rf_fail(ctx, RF_E_ARGUMENT,
                        "optimiser: lr and weight_decay are finite and not negative");
+    if (common->moments != RF_DEVICE_CPU && common->moments != RF_DEVICE_FILE)
+        return rf_fail(ctx, RF_E_ARGUMENT,
+                       "optimiser: moments wait in memory (zero) or in RF_DEVICE_FILE, not in %d",
+                       (int)common->moments);
     for (size_t i = 0; i < common->num_groups; i++) {
         const rf_param_group *group = &common->groups[i];
         int ok = (isnan(group->lr_scale) || rf_optim_figure_ok(group->lr_scale)) &&
@@ -189,6 +215,7 @@ void rf_optim_destroy(rf_optim *opt)
     if (!opt)
         return;
     rf_context *ctx = opt->ctx;
+    rf_away_close(opt);
     for (size_t i = 0; i < opt->num; i++) {
         rf_optim_item *item = &opt->items[i];
         for (size_t j = 0; j < RF_OPTIM_MOMENTS; j++)
@@ -225,6 +252,14 @@ static rf_status optim_prepare(const rf_optim_item *item, rf_scope *s)
     return copy ? rf_grad_set(item->param, copy) : rf_scope_status(s);
 }
 
+rf_status rf_optim_apply(const rf_optim *opt, const rf_optim_move *move)
+{
+    rf_status status = opt->rule->move(opt->settings, move);
+    if (status)
+        rf_fail(opt->ctx, status, "%s: the kernel refused %s", opt->rule->name, move->item->path);
+    return status;
+}
+
 static rf_status optim_move(rf_optim *opt, size_t index)
 {
     const rf_optim_item *item = &opt->items[index];
@@ -240,9 +275,9 @@ static rf_status optim_move(rf_optim *opt, size_t index)
     for (size_t i = 0; i < RF_OPTIM_MOMENTS && item->moments[i]; i++)
         move.moments[i] = rf_optim_view(item->moments[i]);
     move.count = (uint64_t)counts[index] + 1;
-    rf_status status = opt->rule->move(opt->settings, &move);
+    rf_status status = item->is_away ? rf_away_move(opt, index, &move) : rf_optim_apply(opt, &move);
     if (status)
-        return rf_fail(opt->ctx, status, "%s: the kernel refused %s", opt->rule->name, item->path);
+        return status;
     counts[index]++;
     rf_tensor_touch(item->param);
     return RF_OK;
@@ -271,7 +306,7 @@ rf_status rf_optim_step_one(rf_optim *opt, size_t index)
 
 rf_status rf_optim_step(rf_optim *opt)
 {
-    rf_status status = optim_step(opt, 0, opt->num);
+    rf_status status = rf_away_finish(opt, optim_step(opt, 0, opt->num));
     if (!status && !rf_context_is_dry(opt->ctx))
         opt->steps++;
     return status;
@@ -305,15 +340,49 @@ void rf_optim_set_steps(rf_optim *opt, uint64_t steps)
     opt->steps = steps;
 }
 
-rf_status rf_optim_each_state(rf_optim *opt, rf_tensor_visitor visit, void *payload)
+/* Moment number j of an item, for as long as the visit lasts. */
+static rf_status optim_visit_away(rf_optim *opt, size_t index, size_t j, const optim_visit *visit)
 {
-    rf_status status = visit(payload, "step", opt->counts);
-    for (size_t i = 0; !status && i < opt->num; i++) {
-        const rf_optim_item *item = &opt->items[i];
-        for (size_t j = 0; !status && j < RF_OPTIM_MOMENTS && item->moments[j]; j++) {
-            snprintf(opt->name, opt->name_bytes, "%s/%s", item->path, opt->rule->moments[j]);
-            status = visit(payload, opt->name, item->moments[j]);
-        }
+    const rf_optim_item *item = &opt->items[index];
+    rf_tensor *t;
+    if (!visit->access) /* a moment has the shape of its parameter */
+        return visit->visit(visit->payload, opt->name, item->param);
+    rf_status status = rf_optim_moment(&t, opt, item);
+    if (!status && (visit->access & RF_OPTIM_READ))
+        status = rf_away_read(opt, index, j, t);
+    if (!status)
+        status = visit->visit(visit->payload, opt->name, t);
+    if (!status && (visit->access & RF_OPTIM_WRITE))
+        status = rf_away_write(opt, index, j, t);
+    rf_tensor_drop(t);
+    return status;
+}
+
+static rf_status optim_visit_item(rf_optim *opt, size_t index, const optim_visit *visit)
+{
+    const rf_optim_item *item = &opt->items[index];
+    size_t num = item->lr_scale > 0 ? rf_optim_num_moments(opt) : 0;
+    rf_status status = RF_OK;
+    for (size_t j = 0; !status && j < num; j++) {
+        snprintf(opt->name, opt->name_bytes, "%s/%s", item->path, opt->rule->moments[j]);
+        status = item->is_away ? optim_visit_away(opt, index, j, visit)
+                               : visit->visit(visit->payload, opt->name, item->moments[j]);
     }
     return status;
+}
+
+rf_status rf_optim_visit_state(rf_optim *opt, int access, rf_tensor_visitor visit, void *payload)
+{
+    const optim_visit how = {access, visit, payload};
+    rf_status status = visit(payload, "step", opt->counts);
+    for (size_t i = 0; !status && i < opt->num; i++)
+        status = optim_visit_item(opt, i, &how);
+    if (!status && access == RF_OPTIM_WRITE)
+        rf_away_restored(opt);
+    return status;
+}
+
+rf_status rf_optim_each_state(rf_optim *opt, rf_tensor_visitor visit, void *payload)
+{
+    return rf_optim_visit_state(opt, RF_OPTIM_READ | RF_OPTIM_WRITE, visit, payload);
 }

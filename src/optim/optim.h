@@ -18,6 +18,11 @@ typedef struct rf_optim_item {
     rf_tensor *moments[RF_OPTIM_MOMENTS];
     double lr_scale;
     double weight_decay;
+    /* Of an item whose moments are away: see away.h. */
+    int is_away;
+    uint64_t at;                      /* where in the room they begin                         */
+    size_t written[RF_OPTIM_MOMENTS]; /* so many chunks were written; those behind are zeros  */
+    size_t after;                     /* the item that was moved after it, as far as is known */
 } rf_optim_item;
 
 /* What a rule is given: contiguous views of one type, and how often this parameter was moved,
@@ -46,9 +51,12 @@ typedef struct rf_optim_common {
     size_t num_groups;
     const void *settings;
     size_t settings_bytes;
+    rf_device moments;
 } rf_optim_common;
 
 enum { RF_OPTIM_SETTINGS = 64 }; /* bytes, at most */
+
+typedef struct rf_away rf_away; /* see away.h */
 
 struct rf_optim {
     rf_context *ctx;
@@ -57,7 +65,8 @@ struct rf_optim {
     uint64_t steps;
     rf_optim_item *items;
     size_t num, capacity;
-    rf_tensor *counts; /* i64 (num), "step" */
+    rf_tensor *counts; /* i64 (num), "step"                */
+    rf_away *away;     /* NULL: the moments are in memory  */
     char *name;        /* room for the longest name of a state tensor */
     size_t name_bytes;
     _Alignas(max_align_t) unsigned char settings[RF_OPTIM_SETTINGS];
@@ -68,6 +77,19 @@ rf_status rf_optim_create(rf_optim **out, rf_module *m, const rf_optim_rule *rul
 
 /* The part of a step that is one parameter's: nothing, if it has no gradient. */
 rf_status rf_optim_step_one(rf_optim *opt, size_t index);
+
+/* The rule, on what a move says. */
+rf_status rf_optim_apply(const rf_optim *opt, const rf_optim_move *move);
+/* How many moments the rule has. */
+size_t rf_optim_num_moments(const rf_optim *opt);
+/* A tensor of zeros in the class of optimisers, shaped like the item's parameter (owned). */
+rf_status rf_optim_moment(rf_tensor **out, const rf_optim *opt, const rf_optim_item *item);
+
+/* rf_optim_each_state for who says what he does with the tensors, so that no byte moves in vain:
+ * read them, overwrite all of each (what was in them before is not there then), both, or neither
+ * (only shapes are asked for). */
+enum { RF_OPTIM_READ = 1, RF_OPTIM_WRITE = 2 };
+rf_status rf_optim_visit_state(rf_optim *opt, int access, rf_tensor_visitor visit, void *payload);
 
 /* A finite number that is not negative. */
 int rf_optim_figure_ok(double figure);

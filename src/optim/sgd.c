@@ -20,7 +20,7 @@ static rf_status sgd_move(const void *payload, const rf_optim_move *move)
     const double c[5] = {move->lr, settings->momentum, settings->dampening,
                          move->item->weight_decay, settings->nesterov};
     const rf_view *const views[3] = {&move->param, &move->grad,
-                                     move->item->moments[0] ? &move->moments[0] : NULL};
+                                     move->moments[0].data ? &move->moments[0] : NULL};
     return move->kernels->sgd(&move->exec, c, move->count == 1, views);
 }
 
@@ -47,6 +47,7 @@ rf_status rf_optim_sgd(rf_optim **out, rf_module *m, const rf_sgd_options *opts)
                                     .groups = opts->groups,
                                     .num_groups = opts->num_groups,
                                     .settings = &settings,
-                                    .settings_bytes = sizeof settings};
+                                    .settings_bytes = sizeof settings,
+                                    .moments = opts->moments};
     return rf_optim_create(out, m, opts->momentum > 0 ? &sgd_momentum : &sgd_plain, &common);
 }

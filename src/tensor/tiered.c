@@ -1,6 +1,5 @@
 /* tiered.c: see tiered.h. */
 #include "tensor/tiered.h"
-#include "mem/spill.h"
 #include "tensor/trace.h"
 
 #include <errno.h>
@@ -432,4 +431,21 @@ void rf_tiered_end(rf_tiered *t)
     if (t->before)
         t->before->after = t->after;
     rf_host_free(ctx, t, sizeof *t);
+}
+
+/* ---- for others -------------------------------------------------------------------------------
+ */
+
+rf_status rf_tiered_spill(rf_spill **out, rf_context *ctx)
+{
+    rf_status status = tiered_tiers(ctx);
+    if (!status)
+        status = tiered_file(ctx);
+    *out = status ? NULL : ctx->tiers->spill;
+    return status;
+}
+
+rf_status rf_tiered_failed(rf_context *ctx, const char *what, int error)
+{
+    return tiered_failed(ctx, what, error);
 }

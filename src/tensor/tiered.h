@@ -11,6 +11,7 @@
 #ifndef RF_TENSOR_TIERED_H
 #define RF_TENSOR_TIERED_H
 
+#include "mem/spill.h"
 #include "tensor/storage.h"
 
 enum { RF_TIERED_FLIGHT = 2 };
@@ -36,5 +37,10 @@ int rf_tiered_any(const rf_context *ctx);
 void rf_tiered_dry_end(rf_context *ctx);
 /* Of a context that ends. */
 void rf_tiered_close(rf_context *ctx);
+
+/* For what has jobs of its own (tensor/room.h): the context's file, opened if it was not; and the
+ * error that an errno is. */
+rf_status rf_tiered_spill(rf_spill **out, rf_context *ctx);
+rf_status rf_tiered_failed(rf_context *ctx, const char *what, int error);
 
 #endif
