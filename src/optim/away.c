@@ -92,25 +92,18 @@ static void away_place(const rf_optim *opt, rf_optim_item *item, away_sizes *siz
         sizes->buffer = first;
 }
 
-/* All items one after the other, each to be followed by the one behind it, the last by the first.
- */
+/* All items one after the other; in which order they are moved is not known yet. */
 static away_sizes away_place_all(rf_optim *opt)
 {
     away_sizes sizes = {.first = opt->num};
-    size_t after = 0;
     for (size_t i = 0; i < opt->num; i++) {
         size_t leader = sizes.first < opt->num ? sizes.first : i;
+        opt->items[i].after = opt->num;
         if (!away_can(opt, &opt->items[i], rf_tensor_device(opt->items[leader].param)))
             continue;
         sizes.first = leader;
         away_place(opt, &opt->items[i], &sizes);
     }
-    after = sizes.first;
-    for (size_t i = opt->num; i-- > 0;)
-        if (opt->items[i].is_away) {
-            opt->items[i].after = after;
-            after = i;
-        }
     return sizes;
 }
 
@@ -232,7 +225,7 @@ static rf_status away_read_ahead(rf_optim *opt)
     size_t index = more ? b->item : item->after, chunk = more ? b->chunk + 1 : 0;
     rf_status status = away_wait(opt, ahead);
     ahead->full = 0;
-    if (!status && !away_has(b, index, chunk))
+    if (!status && index < opt->num && !away_has(b, index, chunk))
         away_fetch(opt, ahead, index, chunk);
     return status;
 }

@@ -22,7 +22,7 @@ typedef struct rf_optim_item {
     int is_away;
     uint64_t at;                      /* where in the room they begin                         */
     size_t written[RF_OPTIM_MOMENTS]; /* so many chunks were written; those behind are zeros  */
-    size_t after;                     /* the item that was moved after it, as far as is known */
+    size_t after; /* the item that was moved after it the last time; as many as there are: none */
 } rf_optim_item;
 
 /* What a rule is given: contiguous views of one type, and how often this parameter was moved,
