@@ -187,7 +187,8 @@ static rf_status away_wait(rf_optim *opt, away_buffer *b)
     if (!error)
         return RF_OK;
     b->full = 0;
-    opt->away->lost |= b->job.job.write;
+    if (b->job.job.write || b->chunk) /* what was read is needed to finish what was begun */
+        opt->away->lost = 1;
     return away_fail(opt, b->item, b->job.job.write, error);
 }
 

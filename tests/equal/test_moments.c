@@ -204,6 +204,33 @@ static void test_visitors_may_write(void **state)
     free(bits[1]);
 }
 
+/* One parameter alone comes after itself, and must not be read before it was written. */
+static void test_a_single_parameter(void **state)
+{
+    (void)state;
+    for (int small = 0; small < 2; small++) {
+        unsigned char *bits[2];
+        size_t len[2];
+        for (int i = 0; i < 2; i++) {
+            rf_context *ctx = context(1);
+            bag b;
+            assert_ok(ctx, bag_begin(&b, ctx, RF_DEVICE_CPU, small));
+            for (int k = 1; k < BAG_PARAMS; k++)
+                assert_ok(ctx, rf_tensor_set_requires_grad(b.params[k], 0));
+            assert_ok(ctx, bag_optim(&b, 4, i ? RF_DEVICE_FILE : RF_DEVICE_CPU));
+            for (int step = 0; step < STEPS; step++)
+                assert_ok(ctx, bag_step(&b, step));
+            bits[i] = bag_bits(&b, &len[i]);
+            bag_end(&b);
+            rf_context_destroy(ctx);
+        }
+        assert_int_equal(len[0], len[1]);
+        assert_memory_equal(bits[0], bits[1], len[0]);
+        free(bits[0]);
+        free(bits[1]);
+    }
+}
+
 /* Room that another optimiser wrote into before. */
 static void test_used_room_is_zeros(void **state)
 {
@@ -401,6 +428,7 @@ int main(void)
         cmocka_unit_test(test_state_files_are_the_same),
         cmocka_unit_test(test_a_state_goes_either_way),
         cmocka_unit_test(test_visitors_may_write),
+        cmocka_unit_test(test_a_single_parameter),
         cmocka_unit_test(test_used_room_is_zeros),
         cmocka_unit_test(test_memory_is_a_constant),
         cmocka_unit_test(test_small_models_take_little),

@@ -205,7 +205,7 @@ static int state_of(bag *b, rf_state *state)
 
 /* What was moved and can't be written is lost; a saved state is the way back, with the same bits.
  */
-static int write_fails_at(int small, const char *message)
+static int write_fails_at(int small, size_t params, const char *message)
 {
     counting c = {0};
     rf_context *ctx = counted(&c, NULL);
@@ -214,6 +214,8 @@ static int write_fails_at(int small, const char *message)
     unsigned char *bits[3];
     bag b;
     WANT(!bag_begin(&b, ctx, RF_DEVICE_CPU, small));
+    for (size_t i = params; i < BAG_PARAMS; i++)
+        WANT(!rf_tensor_set_requires_grad(b.params[i], 0));
     WANT(!bag_optim(&b, 4, RF_DEVICE_FILE));
     WANT(!bag_step(&b, 0) && !bag_step(&b, 1));
     WANT(!state_of(&b, &saved) && !rf_state_save(&saved, "saved"));
@@ -243,12 +245,18 @@ static int write_fails_at(int small, const char *message)
 
 static int write_fails(void)
 {
-    return write_fails_at(1, "spill: cannot write the moments of ");
+    return write_fails_at(1, BAG_PARAMS, "spill: cannot write the moments of ");
 }
 
 static int write_fails_halfway(void)
 {
-    return write_fails_at(0, "spill: cannot write the moments of large");
+    return write_fails_at(0, BAG_PARAMS, "spill: cannot write the moments of large");
+}
+
+/* Nothing comes after it: found out before the step says that it went well. */
+static int last_write_fails(void)
+{
+    return write_fails_at(1, 1, "spill: cannot write the moments of large");
 }
 
 /* The file that has no name, by way of the process's own list; -1: none. */
@@ -324,6 +332,36 @@ static int read_fails_without_a_trace(void)
     return c.live ? __LINE__ : 0;
 }
 
+/* A large parameter of which a part was moved is not to be gone on with. */
+static int read_fails_halfway(void)
+{
+    counting c = {0};
+    rf_context *ctx = counted(&c, NULL);
+    rf_state saved;
+    size_t len[2];
+    unsigned char *bits[2];
+    bag b;
+    WANT(!bag_begin(&b, ctx, RF_DEVICE_CPU, 0));
+    WANT(!bag_optim(&b, 4, RF_DEVICE_FILE));
+    WANT(!bag_step(&b, 0) && !bag_step(&b, 1));
+    WANT(!state_of(&b, &saved) && !rf_state_save(&saved, "saved"));
+    WANT(!bag_step(&b, 3) && (bits[0] = bag_bits(&b, &len[0])));
+    WANT(!rf_state_load(&saved, "saved"));
+    int file = spill_file();
+    WANT(file >= 0 && !ftruncate(file, 5 << 20));
+    WANT(bag_step(&b, 3) == RF_E_IO);
+    WANT(says(ctx, "cannot read the moments of large") && says(ctx, "load a saved state"));
+    WANT(bag_step(&b, 3) == RF_E_IO && says(ctx, "spill: moments were lost"));
+    WANT(!rf_state_load(&saved, "saved"));
+    WANT(!bag_step(&b, 3) && (bits[1] = bag_bits(&b, &len[1])));
+    WANT(len[1] == len[0] && !memcmp(bits[1], bits[0], len[0]));
+    free(bits[0]);
+    free(bits[1]);
+    bag_end(&b);
+    rf_context_destroy(ctx);
+    return c.live ? __LINE__ : 0;
+}
+
 static void in_child(int (*play_there)(void))
 {
     int how = 0;
@@ -350,6 +388,7 @@ static void test_write_fails(void **state)
     (void)state;
     in_child(write_fails);
     in_child(write_fails_halfway);
+    in_child(last_write_fails);
 }
 
 static void test_read_falls_short(void **state)
@@ -359,6 +398,7 @@ static void test_read_falls_short(void **state)
         skip();
     in_child(read_falls_short);
     in_child(read_fails_without_a_trace);
+    in_child(read_fails_halfway);
 }
 
 int main(void)
