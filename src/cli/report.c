@@ -76,11 +76,13 @@ const char *report_advice(const rf_context *ctx, const char *otherwise)
 {
     rf_status code = rf_context_error(ctx)->code;
     if (code == RF_E_BUDGET) /* of --memory: there is no other limit */
-        return "raise --memory, or hold less: --checkpoint block, a smaller --batch with "
-               "--accumulate, or a smaller --context";
+        return "raise --memory, or hold less: --checkpoint block, --moments file, a smaller "
+               "--batch "
+               "with --accumulate, or a smaller --context";
     if (code == RF_E_MEMORY)
-        return "hold less: --checkpoint block, a smaller --batch with --accumulate, or a smaller "
-               "--context";
+        return "hold less: --checkpoint block, --moments file, a smaller --batch with "
+               "--accumulate, "
+               "or a smaller --context";
     return otherwise;
 }
 

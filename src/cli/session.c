@@ -244,9 +244,14 @@ static int session_make_optim(session *s)
     opts.weight_decay = 0.1;
     opts.groups = groups;
     opts.num_groups = sizeof groups / sizeof *groups;
-    if (rf_optim_adamw(&s->optim, s->model, &opts))
-        return session_fail(s, "making the optimiser", NULL);
-    return EXIT_FINE;
+    if (s->options->moments == TRAIN_MOMENTS_FILE)
+        opts.moments = RF_DEVICE_FILE;
+    if (!rf_optim_adamw(&s->optim, s->model, &opts))
+        return EXIT_FINE;
+    return session_fail(s, "making the optimiser",
+                        rf_context_error(s->ctx)->code == RF_E_IO
+                            ? "give --spill FOLDER, one with room for --moments file"
+                            : NULL);
 }
 
 double session_lr(const session *s, uint64_t step)
@@ -293,9 +298,13 @@ int session_begin(session *s, train_options *options, option_set given)
     session_set_shape(s);
     failed = session_check_sizes(s);
     failed = failed ? failed : session_open_data(s);
-    failed = failed ? failed : session_make_model(s);
-    failed = failed ? failed : session_make_optim(s);
-    if (!failed && options->resume)
+    return failed ? failed : session_make_model(s);
+}
+
+int session_begin_steps(session *s)
+{
+    int failed = session_make_optim(s);
+    if (!failed && s->options->resume)
         failed = session_load(s);
     return failed;
 }

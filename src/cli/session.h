@@ -20,8 +20,11 @@ typedef struct session {
     uint64_t parameters; /* numbers in the model, tied ones once  */
 } session;
 
-/* Return exit statuses. given: what the command line gave. session_end is for both outcomes. */
+/* Return exit statuses. given: what the command line gave. First what shows whether all that was
+ * given makes sense; then the optimiser, which may need the folders, and what was saved.
+ * session_end is for all outcomes. */
 int session_begin(session *s, train_options *options, option_set given);
+int session_begin_steps(session *s);
 void session_end(session *s);
 
 /* The learning rate of a step (0, 1, ...). */

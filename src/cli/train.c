@@ -137,6 +137,7 @@ static int train_start(train_job *job, option_set given)
     train_options *o = job->options;
     int failed = session_begin(&job->session, o, given);
     failed = failed ? failed : train_make_folders(o);
+    failed = failed ? failed : session_begin_steps(&job->session);
     if (failed)
         return failed;
     failed = log_open(&job->log, o->log, job->begun);

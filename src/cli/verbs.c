@@ -7,6 +7,7 @@
 
 static const char *const train_tokens_words[] = {"u8", "u16", "u32", NULL};
 static const char *const train_precision_words[] = {"f32", "bf16", NULL};
+static const char *const train_moments_words[] = {"memory", "file", NULL};
 static const char *const train_checkpoint_words[] = {"none", "block+", "every:+", "sequential:+",
                                                      NULL};
 
@@ -84,8 +85,12 @@ static const option_row train_rows[] = {
      "of which ops or parts the results are kept, and where: keep, host or spill,\n"
      "as in --checkpoint 'block:keep=matmul,linear;spill=mlp'",
      OPTION_PATTERN, TRAIN_AT(checkpoint), TRAIN_FREE, 0, 10000, train_checkpoint_words},
-    {"spill", "FOLDER", "where what FATES spills is kept; else in that of --save, or here",
-     OPTION_TEXT, TRAIN_AT(spill), TRAIN_FREE, 1, 0, NULL},
+    {"spill", "FOLDER",
+     "where the file is that takes what is spilled; else in that of --save, or here", OPTION_TEXT,
+     TRAIN_AT(spill), TRAIN_FREE, 1, 0, NULL},
+    {"moments", "memory|file",
+     "where the optimiser's moments wait between steps; file: that of --spill", OPTION_CHOICE,
+     TRAIN_AT(moments), TRAIN_FREE, 0, 0, train_moments_words},
     {"step-in-backward", "", "apply each gradient the moment it is whole; takes --clip 0",
      OPTION_FLAG, TRAIN_AT(step_in_backward), TRAIN_FREE, 0, 0, NULL},
     {"memory", "SIZE", "most bytes ever held, such as 512MiB; 0: no limit", OPTION_SIZE,

@@ -15,6 +15,9 @@ typedef enum train_checkpoint {
 /* In the order of the words that --precision takes. */
 typedef enum train_precision { TRAIN_PRECISION_F32, TRAIN_PRECISION_BF16 } train_precision;
 
+/* In the order of the words that --moments takes. */
+typedef enum train_moments { TRAIN_MOMENTS_MEMORY, TRAIN_MOMENTS_FILE } train_moments;
+
 typedef struct train_options {
     option_list data;
     uint64_t tokens; /* an rf_token_type */
@@ -30,6 +33,7 @@ typedef struct train_options {
     option_choice_n checkpoint; /* with fates as its text */
     const char *spill;
     uint64_t step_in_backward;
+    uint64_t moments; /* a train_moments */
     uint64_t memory;
     uint64_t explain;
     const char *log, *report, *save;
