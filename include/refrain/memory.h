@@ -36,7 +36,8 @@ typedef struct rf_memory_info {
 
 /* A device is a small number: the processor, or shapes without bytes, or a registered one. HOST and
  * FILE are no devices that tensors live on but tiers: where values wait that a policy sent away
- * (RF_FATE_HOST, RF_FATE_FILE). They have figures and limits like the others. */
+ * (RF_FATE_HOST, RF_FATE_FILE), and moments of optimisers. They have figures and limits like the
+ * others. */
 typedef enum rf_device {
     RF_DEVICE_CPU = 0,
     RF_DEVICE_META = 1,

@@ -231,6 +231,45 @@ static void test_a_single_parameter(void **state)
     }
 }
 
+/* A parameter whose elements have gaps keeps its moments in memory, and moves like any other. */
+static unsigned char *train_with_gaps(rf_device moments, size_t *len)
+{
+    rf_context *ctx = context(1);
+    rf_scope *s;
+    bag b;
+    assert_ok(ctx, bag_begin(&b, ctx, RF_DEVICE_CPU, 1));
+    assert_ok(ctx, rf_scope_open(&s, ctx, NULL));
+    rf_scope_set_grad(s, 0);
+    rf_tensor *gaps = rf_transpose_axes(s, rf_full(s, RF_F32, 2, (int64_t[]){30, 20}, 0.5), 0, 1);
+    assert_non_null(gaps);
+    assert_ok(ctx, rf_module_add_param(b.m, "gaps", gaps));
+    assert_ok(ctx, bag_optim(&b, 4, moments));
+    if (moments == RF_DEVICE_FILE)
+        assert_int_equal(used(ctx, RF_DEVICE_FILE, RF_MEM_OPTIM), 2 * b.bytes);
+    for (int step = 0; step < STEPS; step++) {
+        rf_tensor *g = rf_full(s, RF_F32, 2, (int64_t[]){20, 30}, 0.1 * (step - 3));
+        assert_ok(ctx, rf_grad_set(gaps, g));
+        assert_ok(ctx, bag_step(&b, step));
+    }
+    unsigned char *bits = bag_bits(&b, len);
+    rf_scope_close(s);
+    bag_end(&b);
+    rf_context_destroy(ctx);
+    return bits;
+}
+
+static void test_elements_with_gaps(void **state)
+{
+    size_t len[2];
+    (void)state;
+    unsigned char *memory = train_with_gaps(RF_DEVICE_CPU, &len[0]);
+    unsigned char *file = train_with_gaps(RF_DEVICE_FILE, &len[1]);
+    assert_int_equal(len[0], len[1]);
+    assert_memory_equal(file, memory, len[0]);
+    free(memory);
+    free(file);
+}
+
 /* Room that another optimiser wrote into before. */
 static void test_used_room_is_zeros(void **state)
 {
@@ -429,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_a_state_goes_either_way),
         cmocka_unit_test(test_visitors_may_write),
         cmocka_unit_test(test_a_single_parameter),
+        cmocka_unit_test(test_elements_with_gaps),
         cmocka_unit_test(test_used_room_is_zeros),
         cmocka_unit_test(test_memory_is_a_constant),
         cmocka_unit_test(test_small_models_take_little),

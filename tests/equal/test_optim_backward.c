@@ -560,29 +560,32 @@ static rf_status find_counts(void *payload, const char *path, rf_tensor *t)
 }
 
 /* A tiny GPT with one step taken, all blocks checkpointed. */
-static void fault_begin(gpt *g, rf_context **ctx, counting *c)
+static void fault_begin(gpt *g, rf_context **ctx, counting *c, rf_device moments)
 {
     rf_context_options opts = RF_CONTEXT_OPTIONS_INIT;
+    rf_adamw_options adamw = RF_ADAMW_OPTIONS_INIT;
+    adamw.moments = moments;
     opts.alloc = counting_alloc;
     opts.alloc_payload = c;
     opts.threads = 1;
     opts.isa = "portable";
     assert_int_equal(rf_context_create(ctx, &opts), RF_OK);
     assert_ok(*ctx, gpt_create_tiny(g, *ctx));
+    rf_optim_destroy(g->optim);
+    assert_ok(*ctx, rf_optim_adamw(&g->optim, g->model, &adamw));
     assert_ok(*ctx, gpt_apply(g, GPT_BLOCK));
     assert_ok(*ctx, step_take(g, 0, 1, 1));
 }
 
-static void test_every_failing_allocation(void **state)
+static void every_failing_allocation(rf_device moments)
 {
     snapshot before = {NULL, 0}, after = {NULL, 0};
     size_t mixed = 0;
-    (void)state;
     for (uint64_t k = 0;; k += k < 400 ? 1 : 7) {
         counting c = {0};
         rf_context *ctx;
         gpt g;
-        fault_begin(&g, &ctx, &c);
+        fault_begin(&g, &ctx, &c, moments);
         if (!k)
             assert_ok(ctx, rf_module_each_param(g.model, 0, snapshot_add, &before));
         c.fail_at = k ? c.made + k : 0;
@@ -609,6 +612,13 @@ static void test_every_failing_allocation(void **state)
     assert_true(mixed > 0);
     free(before.bits);
     free(after.bits);
+}
+
+static void test_every_failing_allocation(void **state)
+{
+    (void)state;
+    every_failing_allocation(RF_DEVICE_CPU);
+    every_failing_allocation(RF_DEVICE_FILE);
 }
 
 #define ROW(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
