@@ -16,7 +16,8 @@
  *     is loaded.
  *
  * A parameter whose elements have gaps, or that is on another device than the first, keeps its
- * moments in memory. On a device without bytes there is no file: only the buffers are counted.
+ * moments in memory. On the meta device only the buffers are counted; in a dry run all of it is,
+ * and there is no file.
  */
 #ifndef RF_OPTIM_AWAY_H
 #define RF_OPTIM_AWAY_H

@@ -16,19 +16,11 @@
 #include "optim/away.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "base/pattern.h"
 #include "tensor/context_struct.h"
-
-/* Who is shown the state, and what he does with it. */
-typedef struct optim_visit {
-    int access;
-    rf_tensor_visitor visit;
-    void *payload;
-} optim_visit;
 
 /* A walk over a module's parameters that makes the list. */
 typedef struct rf_optim_walk {
@@ -338,51 +330,4 @@ uint64_t rf_optim_steps(const rf_optim *opt)
 void rf_optim_set_steps(rf_optim *opt, uint64_t steps)
 {
     opt->steps = steps;
-}
-
-/* Moment number j of an item, for as long as the visit lasts. */
-static rf_status optim_visit_away(rf_optim *opt, size_t index, size_t j, const optim_visit *visit)
-{
-    const rf_optim_item *item = &opt->items[index];
-    rf_tensor *t;
-    if (!visit->access) /* a moment has the shape of its parameter */
-        return visit->visit(visit->payload, opt->name, item->param);
-    rf_status status = rf_optim_moment(&t, opt, item);
-    if (!status && (visit->access & RF_OPTIM_READ))
-        status = rf_away_read(opt, index, j, t);
-    if (!status)
-        status = visit->visit(visit->payload, opt->name, t);
-    if (!status && (visit->access & RF_OPTIM_WRITE))
-        status = rf_away_write(opt, index, j, t);
-    rf_tensor_drop(t);
-    return status;
-}
-
-static rf_status optim_visit_item(rf_optim *opt, size_t index, const optim_visit *visit)
-{
-    const rf_optim_item *item = &opt->items[index];
-    size_t num = item->lr_scale > 0 ? rf_optim_num_moments(opt) : 0;
-    rf_status status = RF_OK;
-    for (size_t j = 0; !status && j < num; j++) {
-        snprintf(opt->name, opt->name_bytes, "%s/%s", item->path, opt->rule->moments[j]);
-        status = item->is_away ? optim_visit_away(opt, index, j, visit)
-                               : visit->visit(visit->payload, opt->name, item->moments[j]);
-    }
-    return status;
-}
-
-rf_status rf_optim_visit_state(rf_optim *opt, int access, rf_tensor_visitor visit, void *payload)
-{
-    const optim_visit how = {access, visit, payload};
-    rf_status status = visit(payload, "step", opt->counts);
-    for (size_t i = 0; !status && i < opt->num; i++)
-        status = optim_visit_item(opt, i, &how);
-    if (!status && access == RF_OPTIM_WRITE)
-        rf_away_restored(opt);
-    return status;
-}
-
-rf_status rf_optim_each_state(rf_optim *opt, rf_tensor_visitor visit, void *payload)
-{
-    return rf_optim_visit_state(opt, RF_OPTIM_READ | RF_OPTIM_WRITE, visit, payload);
 }

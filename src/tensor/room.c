@@ -21,11 +21,13 @@ static rf_status room_enter(rf_room *room, uint64_t bytes)
 
 rf_status rf_room_open(rf_room *room, uint64_t bytes, uint64_t length)
 {
-    rf_status status = rf_tiered_spill(&room->spill, room->ctx);
+    rf_spill *spill;
+    rf_status status = rf_tiered_spill(&spill, room->ctx);
     if (!status)
         status = room_enter(room, bytes);
-    if (status)
+    if (status || room->ctx->dry)
         return status;
+    room->spill = spill;
     rf_room_job assure = {0};
     room->piece = rf_spill_reserve(room->spill, (size_t)length);
     rf_room_begin(room, &assure, 1, NULL, (size_t)length, 0);

@@ -3,8 +3,8 @@
  *
  * Invariants: the room's bytes are in the ledger (RF_DEVICE_FILE) from open to close, whatever of
  * it was written; the disk has its blocks from the start where the file system can promise that, so
- * that a disk that is too small is told before anything depends on it. A room of shapes has no
- * file, and nothing is read or written.
+ * that a disk that is too small is told before anything depends on it. In a dry run a room is only
+ * in the ledger: there is no file, and nothing is read or written.
  */
 #ifndef RF_TENSOR_ROOM_H
 #define RF_TENSOR_ROOM_H
@@ -13,7 +13,7 @@
 
 typedef struct rf_room {
     rf_context *ctx;
-    rf_spill *spill; /* NULL: shapes alone */
+    rf_spill *spill; /* NULL: nothing is read or written */
     rf_spill_piece piece;
     uint64_t bytes; /* in the ledger */
     uint8_t cls;

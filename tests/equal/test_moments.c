@@ -367,6 +367,75 @@ static void test_shapes_alone(void **state)
     assert_int_equal(bytes[0], bytes[1]);
 }
 
+/* ---- dry runs ---- */
+
+static rf_status predicted_step(void *payload)
+{
+    gpt *g = payload;
+    rf_scope *s;
+    rf_tensor *loss = NULL;
+    rf_status status = rf_scope_open(&s, rf_module_context(g->model), NULL);
+    if (status)
+        return status;
+    status = gpt_loss(g, s, 5, &loss);
+    if (!status)
+        status = rf_optim_backward(g->optim, s, loss, NULL);
+    rf_scope_close(s);
+    return status;
+}
+
+/* What a step takes is foretold, and asking for it changes nothing. */
+static void test_a_step_is_foretold(void **state)
+{
+    (void)state;
+    gpt_run(GPT_BLOCK, RF_DEVICE_FILE, 1, "unasked");
+    rf_context *ctx = context(1);
+    gpt g;
+    gpt_begin(&g, ctx, GPT_BLOCK, RF_DEVICE_FILE);
+    for (uint32_t n = 0; n < STEPS; n++) {
+        rf_prediction told = RF_PREDICTION_INIT;
+        rf_memory_info info;
+        if (n % 3 == 0)
+            assert_ok(ctx, rf_predict(&told, ctx, &(rf_training_step){predicted_step, &g}, NULL));
+        rf_memory_reset_peak(ctx);
+        gpt_train(&g, 1, n, n + 1);
+        for (int cls = RF_MEM_ALL; cls < RF_MEM_CLASSES && n % 3 == 0; cls++) {
+            assert_ok(ctx, rf_memory_get(ctx, RF_DEVICE_CPU, (rf_mem_class)cls, &info));
+            assert_int_equal(told.peak[cls], info.peak);
+        }
+        assert_ok(ctx, rf_memory_get(ctx, RF_DEVICE_FILE, RF_MEM_ALL, &info));
+        assert_int_equal(n % 3 ? info.peak : told.file, info.peak);
+    }
+    gpt_save(&g, "asked");
+    same_files("unasked", "asked");
+    gpt_destroy(&g);
+    rf_context_destroy(ctx);
+}
+
+/* In a context without bytes there is no file, and the ledger is that of the real thing. */
+static void test_a_dry_context(void **state)
+{
+    uint64_t bytes[2][3];
+    (void)state;
+    for (int dry = 0; dry < 2; dry++) {
+        rf_context_options opts = RF_CONTEXT_OPTIONS_INIT;
+        rf_context *ctx;
+        gpt g;
+        opts.dry = dry;
+        opts.spill_folder = dry ? "no/such/folder" : ".";
+        assert_int_equal(rf_context_create(&ctx, &opts), RF_OK);
+        gpt_begin(&g, ctx, GPT_BLOCK, RF_DEVICE_FILE);
+        assert_ok(ctx, predicted_step(&g));
+        bytes[dry][0] = used(ctx, RF_DEVICE_CPU, RF_MEM_OPTIM);
+        bytes[dry][1] = used(ctx, RF_DEVICE_FILE, RF_MEM_OPTIM);
+        bytes[dry][2] = used(ctx, RF_DEVICE_CPU, RF_MEM_ALL);
+        gpt_destroy(&g);
+        assert_int_equal(used(ctx, RF_DEVICE_FILE, RF_MEM_ALL), 0);
+        rf_context_destroy(ctx);
+    }
+    assert_memory_equal(bytes[0], bytes[1], sizeof bytes[0]);
+}
+
 /* ---- what is read and written ---- */
 
 typedef struct traffic {
@@ -473,6 +542,8 @@ int main(void)
         cmocka_unit_test(test_memory_is_a_constant),
         cmocka_unit_test(test_small_models_take_little),
         cmocka_unit_test(test_shapes_alone),
+        cmocka_unit_test(test_a_step_is_foretold),
+        cmocka_unit_test(test_a_dry_context),
         cmocka_unit_test(test_each_is_read_once_and_written_once),
         cmocka_unit_test(test_the_next_is_read_ahead),
     };
