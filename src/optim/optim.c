@@ -252,9 +252,20 @@ rf_status rf_optim_apply(const rf_optim *opt, const rf_optim_move *move)
     return status;
 }
 
+/* Parameter and moments are read and written, the gradient is read. */
+static void optim_spend(const rf_optim *opt, const rf_optim_item *item)
+{
+    double passes = 3 + 2 * (double)rf_optim_num_moments(opt);
+    rf_context_spend(opt->ctx, passes * (double)rf_tensor_bytes(item->param));
+}
+
 static rf_status optim_move(rf_optim *opt, size_t index)
 {
     const rf_optim_item *item = &opt->items[index];
+    if (rf_context_is_dry(opt->ctx)) {
+        optim_spend(opt, item);
+        return RF_OK;
+    }
     int64_t *counts = rf_tensor_data(opt->counts);
     rf_optim_move move = {.exec = {.threads = rf_context_threads(opt->ctx)},
                           .kernels = rf_context_kernels(opt->ctx),
@@ -262,7 +273,7 @@ static rf_status optim_move(rf_optim *opt, size_t index)
                           .lr = opt->lr * item->lr_scale,
                           .param = rf_optim_view(item->param),
                           .grad = rf_optim_view(rf_grad(item->param))};
-    if (rf_context_is_dry(opt->ctx) || !move.param.data || !move.grad.data || !counts)
+    if (!move.param.data || !move.grad.data || !counts)
         return RF_OK;
     for (size_t i = 0; i < RF_OPTIM_MOMENTS && item->moments[i]; i++)
         move.moments[i] = rf_optim_view(item->moments[i]);

@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* Bytes a second of a file past the page cache: a disk of a laptop of about 2020. */
+#define PLAN_FILE_RATE 1e9
+
 enum { PLAN_SECONDS = 10, PLAN_MEASURE_SECONDS = 2 };
 
 /* All that is alive while a plan is made. */
@@ -59,9 +62,11 @@ static rf_status plan_make_costs(plan_work *work)
         return status;
     work->own_costs = 1;
     status = plan_note_costs(work);
-    if (!status && !work->ctx->dry)
-        status = rf_costs_measure(work->costs, &opts);
-    return status;
+    if (status || work->ctx->dry)
+        return status;
+    const rf_cost_rates rates = rf_cost_rates_measure(work->ctx);
+    rf_costs_set_rates(work->costs, &rates);
+    return rf_costs_measure(work->costs, &opts);
 }
 
 /* ---- searching ---- */
@@ -175,6 +180,8 @@ static rf_status plan_find_dry(rf_plan *plan, plan_work *work)
     work->memo->costs = work->costs;
     work->ctx->cost = rf_memo_of;
     work->ctx->cost_payload = work->memo;
+    work->ctx->cost_byte = 1 / work->costs->rates.byte_rate;
+    work->ctx->cost_file = 1 / PLAN_FILE_RATE;
     rf_status status = plan_search(work);
     if (!status)
         status = plan_curve(plan, work);
