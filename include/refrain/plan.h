@@ -36,7 +36,8 @@ typedef struct rf_plan_options {
     size_t size;
     uint64_t budget; /* bytes of RF_MEM_ALL on the processor: all that the context holds; 0: only
                         the curve is found, and the plan is the fastest                         */
-    rf_costs *costs; /* what ops cost; NULL: measured now, within two seconds, and forgotten     */
+    rf_costs *costs; /* what ops cost; NULL: measured now, within two seconds; what was measured
+                        in this context before is known still                                   */
     double seconds;  /* to spend on the search; 0: 2                                           */
 } rf_plan_options;
 #define RF_PLAN_OPTIONS_INIT             \
@@ -101,6 +102,31 @@ RF_API RF_MUST_USE rf_status rf_plan_add_part(rf_plan *plan, const rf_plan_part 
  * RF_E_BUDGET where it is more. */
 RF_API RF_MUST_USE rf_status rf_plan_check(rf_plan *plan, rf_module *m,
                                            const rf_training_step *step, uint64_t budget);
+
+/* ---- shapes that change ---------------------------------------------------------------------- */
+/* Plans for a model whose steps have different shapes: one for each, made when it first comes. */
+typedef struct rf_planner rf_planner;
+
+/* A planner for m (owned; end it before m). opts is copied: its budget is each shape's, its costs
+ * stay the caller's. */
+RF_API RF_MUST_USE rf_status rf_planner_create(rf_planner **out, rf_module *m,
+                                               const rf_plan_options *opts);
+/* Take its plan off the model, and end it. NULL is fine. */
+RF_API void rf_planner_destroy(rf_planner *planner);
+
+/* What tells steps apart: sizes of the caller's choice, such as batch and context. */
+typedef struct rf_step_shape {
+    const int64_t *sizes;
+    size_t num; /* at most 16 */
+} rf_step_shape;
+/* Run step with the plan for its shape: planned now if it is the first of its kind. RF_E_BUDGET
+ * where no plan is small enough: the message names the shape, limit_needed is its smallest budget,
+ * and the step did not run. */
+RF_API RF_MUST_USE rf_status rf_planner_step(rf_planner *planner, rf_step_shape shape,
+                                             const rf_training_step *step);
+/* The plan that is on the model now (borrowed); NULL: none. How many shapes were planned. */
+RF_API const rf_plan *rf_planner_current(const rf_planner *planner);
+RF_API size_t rf_planner_num(const rf_planner *planner);
 
 #ifdef __cplusplus
 }

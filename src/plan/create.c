@@ -18,7 +18,6 @@ typedef struct plan_work {
     const rf_training_step *step;
     rf_plan_options opts;
     rf_costs *costs;
-    int own_costs;
     rf_memo *memo; /* while the search runs: costs no longer change */
     rf_sites sites;
     rf_options options;
@@ -30,9 +29,15 @@ static double plan_cost(void *payload, const rf_op_call *call)
     return rf_costs_of(payload, call);
 }
 
+static void plan_forget_options(plan_work *work)
+{
+    rf_options_end(&work->options);
+    rf_sites_end(&work->sites);
+}
+
 /* ---- costs ---- */
 
-/* A step that runs dry, so that the table knows what to measure. */
+/* A step that runs dry, and its parts alone, so that the table knows what to measure. */
 static rf_status plan_note_costs(plan_work *work)
 {
     rf_context *ctx = work->ctx;
@@ -42,31 +47,47 @@ static rf_status plan_note_costs(plan_work *work)
         return status;
     ctx->cost = plan_cost;
     ctx->cost_payload = work->costs;
-    status = work->step->run(work->step->payload);
+    status = rf_sites_find(&work->sites, work->root, work->step);
+    if (!status)
+        status = rf_options_find(&work->options, &work->sites);
+    plan_forget_options(work);
     ctx->cost = NULL;
     if (!dry)
         rf_dry_end(ctx);
     return status;
 }
 
-/* A context that is dry for good has no kernels to measure: another one has. */
-static rf_status plan_make_costs(plan_work *work)
+static void plan_costs_end(rf_context *ctx)
 {
+    rf_costs_destroy(ctx->costs);
+}
+
+/* A context's own table stays with it: the same step then gives the same plan again, and is not
+ * measured twice. One that is dry for good has no kernels to measure. */
+static rf_status plan_own_costs(plan_work *work)
+{
+    rf_context *ctx = work->ctx;
     rf_costs_options opts = {.seconds = PLAN_MEASURE_SECONDS};
-    if (work->opts.costs) {
-        work->costs = work->opts.costs;
-        return plan_note_costs(work);
-    }
-    rf_status status = rf_costs_create(&work->costs, work->ctx);
+    rf_status status = RF_OK;
+    int known = ctx->costs != NULL;
+    if (!known)
+        status = rf_costs_create(&ctx->costs, ctx);
     if (status)
         return status;
-    work->own_costs = 1;
+    ctx->costs_end = plan_costs_end;
+    work->costs = ctx->costs;
     status = plan_note_costs(work);
-    if (status || work->ctx->dry)
+    if (status || ctx->dry)
         return status;
-    const rf_cost_rates rates = rf_cost_rates_measure(work->ctx);
-    rf_costs_set_rates(work->costs, &rates);
-    return rf_costs_measure(work->costs, &opts);
+    const rf_cost_rates rates = known ? ctx->costs->rates : rf_cost_rates_measure(ctx);
+    rf_costs_set_rates(ctx->costs, &rates);
+    return rf_costs_measure(ctx->costs, &opts);
+}
+
+static rf_status plan_make_costs(plan_work *work)
+{
+    work->costs = work->opts.costs;
+    return work->costs ? plan_note_costs(work) : plan_own_costs(work);
 }
 
 /* ---- searching ---- */
@@ -81,15 +102,14 @@ static rf_status plan_search(plan_work *work)
         status = rf_options_find(&work->options, &work->sites);
     if (!status)
         status = rf_search_begin(&work->search, &space, work->step, seconds);
+    if (status || !work->opts.budget)
+        return status;
+    /* The smallest is looked for whatever was asked: what is refused with it is granted when it is
+     * asked for, and less is not. */
+    status = rf_search_refine(&work->search, 0);
     uint64_t budget = work->opts.budget, base = rf_search_base(&work->search);
     budget = budget > base ? budget - base : 1;
-    if (status || !work->opts.budget || budget >= work->search.plain.peak)
-        return status;
-    /* The smallest is looked for in the same way whatever was asked: what is refused with it is
-     * granted when it is asked for. */
-    if (!rf_search_find(&work->search, budget))
-        status = rf_search_refine(&work->search, 0);
-    if (!status && rf_search_find(&work->search, budget))
+    if (!status && budget < work->search.plain.peak && rf_search_find(&work->search, budget))
         status = rf_search_refine(&work->search, budget);
     return status;
 }
@@ -134,7 +154,7 @@ static rf_status plan_refuse(const plan_work *work, uint64_t needed)
     return RF_E_BUDGET;
 }
 
-/* The fastest of the front whose exact peak fits. */
+/* Nothing, where nothing fits; else the fastest of the front whose exact peak fits. */
 static rf_status plan_choose(rf_plan *plan, const plan_work *work)
 {
     const rf_search *search = &work->search;
@@ -143,11 +163,14 @@ static rf_status plan_choose(rf_plan *plan, const plan_work *work)
     rf_plan_point found = {0, 0};
     rf_status status = RF_OK;
     size_t at = search->num;
+    if (search->plain.peak + base <= budget)
+        status = plan_measure(plan, work, &found);
+    if (found.peak && found.peak <= budget)
+        at = 0;
     while (at > 1 && search->front[at - 1].peak + base > budget)
         at--;
-    do {
+    while (!status && at && (!found.peak || found.peak > budget))
         status = plan_take_trial(plan, work, --at, &found);
-    } while (!status && found.peak > budget && at);
     if (!status && found.peak > budget)
         return plan_refuse(work, found.peak);
     plan->info.peak = found.peak;
@@ -188,8 +211,7 @@ static rf_status plan_find_dry(rf_plan *plan, plan_work *work)
     if (!status)
         status = plan_choose(plan, work);
     rf_search_end(&work->search);
-    rf_options_end(&work->options);
-    rf_sites_end(&work->sites);
+    plan_forget_options(work);
     work->ctx->cost = NULL;
     return status;
 }
@@ -241,8 +263,6 @@ static rf_status plan_create(rf_plan *plan, plan_work *work)
     rf_status status = plan_make_costs(work);
     if (!status)
         status = plan_find(plan, work);
-    if (work->own_costs)
-        rf_costs_destroy(work->costs);
     return status;
 }
 

@@ -12,8 +12,9 @@ typedef struct refine_walk {
     rf_search *search;
     uint64_t budget;
     rf_scheme at;
-    rf_trial now; /* what it takes */
-    int moved;    /* since the last look */
+    rf_trial now;  /* what it takes */
+    uint64_t held; /* and keeps     */
+    int moved;     /* since the last look */
 } refine_walk;
 
 static uint64_t refine_above(const refine_walk *walk, const rf_trial *trial)
@@ -21,10 +22,23 @@ static uint64_t refine_above(const refine_walk *walk, const rf_trial *trial)
     return trial->peak > walk->budget ? trial->peak - walk->budget : 0;
 }
 
-static int refine_better(const refine_walk *walk, const rf_trial *a, const rf_trial *b)
+/* What all sites keep. */
+static uint64_t refine_held(const refine_walk *walk)
 {
-    uint64_t x = refine_above(walk, a), y = refine_above(walk, b);
-    return x != y ? x < y : a->seconds < b->seconds;
+    const rf_scheme_space *space = &walk->search->space;
+    uint64_t held = 0;
+    for (size_t i = 0; i < space->sites->num; i++)
+        held += rf_options_of(space->options, i)->v[walk->at.option[i]].probe.saved;
+    return held;
+}
+
+/* Among equal peaks, the smallest budget prefers to keep less, which costs do not change. */
+static int refine_better(const refine_walk *walk, const rf_trial *trial)
+{
+    uint64_t x = refine_above(walk, trial), y = refine_above(walk, &walk->now);
+    if (x != y)
+        return x < y;
+    return walk->budget ? trial->seconds < walk->now.seconds : refine_held(walk) < walk->held;
 }
 
 /* Try what walk->at is now; 1 in *better if it is to stay. */
@@ -32,9 +46,10 @@ static rf_status refine_try(refine_walk *walk, int *better)
 {
     rf_trial trial;
     rf_status status = rf_search_try(walk->search, &walk->at, &trial);
-    *better = !status && refine_better(walk, &trial, &walk->now);
+    *better = !status && refine_better(walk, &trial);
     if (*better) {
         walk->now = trial;
+        walk->held = refine_held(walk);
         walk->moved = 1;
     }
     return status;
@@ -154,37 +169,63 @@ static rf_status refine_new_ranges(refine_walk *walk)
     return status;
 }
 
-static rf_status refine_from(rf_search *search, const rf_trial *start, uint64_t budget)
+static rf_status refine_from(rf_search *search, const rf_scheme *start, uint64_t budget)
 {
-    refine_walk walk = {.search = search, .budget = budget, .now = *start};
-    rf_status status = rf_scheme_copy(&walk.at, &search->space, &start->scheme);
+    refine_walk walk = {.search = search, .budget = budget};
+    rf_status status = rf_scheme_copy(&walk.at, &search->space, start);
     if (status)
         return status;
-    do {
+    status = rf_search_try(search, &walk.at, &walk.now);
+    walk.held = refine_held(&walk);
+    while (!status && !rf_search_over(search)) {
         walk.moved = 0;
         status = refine_options(&walk);
         if (!status)
             status = refine_ranges(&walk);
         if (!status && (budget == 0 || refine_above(&walk, &walk.now)))
             status = refine_new_ranges(&walk);
-    } while (!status && walk.moved && !rf_search_over(search));
+        if (!walk.moved)
+            break;
+    }
     rf_scheme_end(&walk.at, &search->space);
     return status;
+}
+
+/* The option that keeps least, which is the last. */
+static void refine_keep_nothing(rf_scheme *scheme, const rf_scheme_space *space)
+{
+    for (size_t i = 0; i < space->sites->num; i++)
+        scheme->option[i] = (uint8_t)(rf_options_of(space->options, i)->num - 1);
+}
+
+/* From where nothing is kept, and from the smallest that is known. */
+static rf_status refine_smallest(rf_search *search)
+{
+    rf_scheme scheme;
+    rf_status status = rf_scheme_begin(&scheme, &search->space);
+    if (status)
+        return status;
+    refine_keep_nothing(&scheme, &search->space);
+    status = refine_from(search, &scheme, 0);
+    rf_scheme_end(&scheme, &search->space);
+    search->most_tries = search->tries + REFINE_TRIES;
+    return status ? status : refine_from(search, &search->front[0].scheme, 0);
 }
 
 rf_status rf_search_refine(rf_search *search, uint64_t budget)
 {
     search->most_tries = search->tries + REFINE_TRIES;
-    rf_status status = budget ? rf_search_chains(search, budget) : RF_OK;
-    if (status || !search->num)
-        return status;
+    if (!budget)
+        return refine_smallest(search);
+    rf_status status = rf_search_chains(search, budget);
     const rf_trial *best = rf_search_find(search, budget);
     size_t at = best ? (size_t)(best - search->front) : 0;
-    status = refine_from(search, &search->front[at], budget);
+    if (!status)
+        status = refine_from(search, &search->front[at].scheme, budget);
     /* and from a little above: it may come down to something better */
     best = rf_search_find(search, budget);
     at = best ? (size_t)(best - search->front) + 1 : search->num;
     if (!status && at < search->num && !rf_search_over(search))
-        status = refine_from(search, &search->front[at], budget);
+        status = refine_from(search, &search->front[at].scheme, budget);
     return status;
 }

@@ -267,6 +267,8 @@ void rf_context_destroy(rf_context *ctx)
     context_free_retired(ctx);
     if (ctx->mismatch_end)
         ctx->mismatch_end(ctx);
+    if (ctx->costs_end)
+        ctx->costs_end(ctx);
     rf_tiered_close(ctx);
     rf_host_free_text(ctx, ctx->spill_folder);
     rf_host_free(ctx, ctx->ops, ctx->cap_ops * sizeof *ctx->ops);

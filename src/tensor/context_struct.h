@@ -85,6 +85,8 @@ struct rf_context {
     uint64_t live_handles;
     struct rf_mismatch *mismatch; /* the last one: remat/trail.c */
     void (*mismatch_end)(rf_context *ctx);
+    struct rf_costs *costs; /* what was measured for plans: plan/create.c */
+    void (*costs_end)(rf_context *ctx);
     struct rf_tiers *tiers; /* tensor/tiered.c; NULL until a value is sent away */
     char *spill_folder;
     int dry;                /* no bytes, no kernels: tensor/dry.h                    */
