@@ -1,10 +1,9 @@
 /* costs.c: the predicted time of a training step, the sum of what its ops cost one by one, over the
  * time that it takes.
  *
- * One step is listened to; its costs are measured (or the model's); then steps are timed. What
- * the sum leaves out, by its nature: the optimiser's own kernels, copying data in, and what one op
- * leaves in the caches for the next. So the optimiser's step is not in the time either. `--tiny`
- * does everything once, small.
+ * One step is listened to (forward, backward, AdamW); its costs are measured, or the model's; then
+ * steps are timed. What the sum leaves out, by its nature: what one op leaves in the caches for the
+ * next, and pages that are new to the process. `--tiny` does everything once, small.
  */
 #include "figures.h"
 
@@ -20,6 +19,7 @@ typedef struct config {
 typedef struct trainer {
     rf_context *ctx;
     rf_module *model;
+    rf_optim *opt;
     const config *c;
     int32_t *ids;
 } trainer;
@@ -37,6 +37,7 @@ static void trainer_begin(trainer *t, const config *c)
     if (rf_context_create(&t->ctx, NULL))
         exit(1);
     demand(t->ctx, rf_nn_gpt2(&t->model, t->ctx, &sizes));
+    demand(t->ctx, rf_optim_adamw(&t->opt, t->model, NULL));
     t->ids = malloc(n * sizeof *t->ids);
     for (size_t i = 0; i < n; i++)
         t->ids[i] = (int32_t)((i * i + 7 * i) % (size_t)c->vocab);
@@ -44,20 +45,13 @@ static void trainer_begin(trainer *t, const config *c)
 
 static void trainer_end(trainer *t)
 {
+    rf_optim_destroy(t->opt);
     rf_module_destroy(t->model);
     rf_context_destroy(t->ctx);
     free(t->ids);
 }
 
-static rf_status clear_grad(void *payload, const char *path, rf_tensor *param)
-{
-    (void)payload;
-    (void)path;
-    rf_grad_clear(param);
-    return RF_OK;
-}
-
-/* Seconds of forward and backward. */
+/* Seconds of a step. */
 static double trainer_step(trainer *t)
 {
     rf_scope *s;
@@ -70,8 +64,9 @@ static double trainer_step(trainer *t)
     double begin = now();
     demand(t->ctx, rf_module_call(t->model, s, &in, &out));
     demand(t->ctx, rf_backward(s, loss));
+    demand(t->ctx, rf_optim_step(t->opt));
     double seconds = now() - begin;
-    demand(t->ctx, rf_module_each_param(t->model, 0, clear_grad, NULL));
+    rf_optim_zero_grad(t->opt);
     rf_scope_close(s);
     return seconds;
 }
@@ -91,6 +86,17 @@ static void listen(void *payload, const rf_event *event)
     l->kernels += event->end - event->begin;
 }
 
+static rf_status note_move(void *payload, const char *path, rf_tensor *param)
+{
+    rf_shape shape = {.dtype = (uint8_t)rf_tensor_dtype(param),
+                      .rank = (uint8_t)rf_tensor_rank(param)};
+    (void)path;
+    for (size_t i = 0; i < shape.rank; i++)
+        shape.dims[i] = rf_tensor_dims(param)[i];
+    rf_costs_note_move(payload, "adamw", &shape, 2);
+    return RF_OK;
+}
+
 static void bench_costs(const config *c, int runs)
 {
     trainer t;
@@ -100,6 +106,7 @@ static void bench_costs(const config *c, int runs)
     demand(t.ctx, rf_costs_create(&l.costs, t.ctx));
     rf_trace_set(t.ctx, listen, &l);
     trainer_step(&t);
+    demand(t.ctx, rf_module_each_param(t.model, 0, note_move, l.costs));
     double model = rf_costs_total(l.costs), begin = now();
     rf_cost_rates rates = rf_cost_rates_measure(t.ctx);
     double rates_seconds = now() - begin;
@@ -122,8 +129,8 @@ static void bench_costs(const config *c, int runs)
            rf_costs_num(l.costs, RF_COST_MEASURED),
            rf_costs_size(l.costs) - rf_costs_num(l.costs, RF_COST_MEASURED), seconds, rates_seconds,
            rates.flop_rate * 1e-9, rates.byte_rate * 1e-9);
-    print_figure("forward and backward", &step, 1e3, "ms");
-    print_figure("in kernels", &kernels, 1e3, "ms");
+    print_figure("a step", &step, 1e3, "ms");
+    print_figure("of it in ops' kernels", &kernels, 1e3, "ms");
     print_figure("predicted by measured costs / measured", &ratio, 1, "");
     printf("  %-44s %9.3f, %.3f by measured rates\n", "predicted by the model / measured",
            model / median(&step), rated / median(&step));

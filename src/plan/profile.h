@@ -14,8 +14,10 @@
  *   - Measuring leaves the context as it was: ledger (but for its peaks), generator, error,
  * tensors.
  *
- * What does not run through rf_op_compute is not told and not counted: the optimiser's kernels,
- * copies between tiers, and the bookkeeping of an op, which is RF_COST_OVERHEAD in the model.
+ * Forward, backward and recomputing all run through rf_op_compute, gradients' accumulation too.
+ * What does not is told by no event of an op: the optimiser's kernels (rf_costs_note_move), copies
+ * between tiers and from the caller, and the bookkeeping of an op, for which every cost, measured
+ * or not, has the rates' overhead in it.
  */
 #ifndef RF_PLAN_PROFILE_H
 #define RF_PLAN_PROFILE_H
@@ -44,12 +46,13 @@ typedef struct rf_cost_rates {
     double overhead;  /* seconds of a call that does nothing                          */
 } rf_cost_rates;
 
-/* What a thread does of a processor of about 2020 without being asked: 30 GFLOP/s in products, of
- * which elementwise work is never the slower part; 8 GB/s; a microsecond for handles and the way
- * through the layers. */
-#define RF_COST_FLOP_RATE 30e9
-#define RF_COST_BYTE_RATE 8e9
-#define RF_COST_OVERHEAD  1e-6
+/* A thread of a processor of about 2020: 2 GFLOP/s in products with portable code, 50 with avx2,
+ * 100 with avx512; 10 GB/s; a microsecond for handles and the way through the layers. */
+#define RF_COST_FLOP_RATE_PORTABLE 2e9
+#define RF_COST_FLOP_RATE_AVX2     50e9
+#define RF_COST_FLOP_RATE_AVX512   100e9
+#define RF_COST_BYTE_RATE          10e9
+#define RF_COST_OVERHEAD           1e-6
 
 rf_cost_rates rf_cost_rates_default(const rf_context *ctx);
 /* The same of this machine, from a product and a sum that together take a few milliseconds; the
@@ -85,6 +88,10 @@ void rf_costs_set_rates(rf_costs *costs, const rf_cost_rates *rates);
 
 /* Remember an execution, and give its key; 0: it costs nothing (a view), or there was no memory. */
 uint64_t rf_costs_note(rf_costs *costs, const rf_op_call *call);
+/* The kernel that moves a parameter: rule is "adamw" or "sgd" (with momentum if moments is not 0),
+ * or "clip" for a gradient that is summed up and scaled. 0 for another rule. */
+uint64_t rf_costs_note_move(rf_costs *costs, const char *rule, const rf_shape *param,
+                            size_t moments);
 /* The seconds of a key, as far as they are known now; 0 for a key that was never noted or put. */
 double rf_costs_seconds(const rf_costs *costs, uint64_t key);
 /* Both. */

@@ -4,11 +4,16 @@
 #include "plan/profile.h"
 #include "op/table.h"
 
+#include <string.h>
+
 rf_cost_rates rf_cost_rates_default(const rf_context *ctx)
 {
+    const char *isa = rf_context_isa(ctx);
     double threads = (double)rf_context_threads(ctx);
-    return (rf_cost_rates){RF_COST_FLOP_RATE * threads, RF_COST_BYTE_RATE * threads,
-                           RF_COST_OVERHEAD};
+    double flops = !strcmp(isa, "avx512") ? RF_COST_FLOP_RATE_AVX512
+                   : !strcmp(isa, "avx2") ? RF_COST_FLOP_RATE_AVX2
+                                          : RF_COST_FLOP_RATE_PORTABLE;
+    return (rf_cost_rates){flops * threads, RF_COST_BYTE_RATE * threads, RF_COST_OVERHEAD};
 }
 
 double rf_cost_model(const rf_cost_rates *rates, const rf_op_call *call)
