@@ -113,7 +113,8 @@ static void bench_costs(const config *c, int runs)
     rf_costs_set_rates(l.costs, &rates);
     double rated = rf_costs_total(l.costs);
     begin = now();
-    demand(t.ctx, rf_costs_measure(l.costs, &(rf_costs_options){.seconds = 10}));
+    demand(t.ctx,
+           rf_costs_measure(l.costs, &(rf_costs_options){sizeof(rf_costs_options), .seconds = 10}));
     double seconds = now() - begin, total = rf_costs_total(l.costs);
     for (int i = 0; i < runs; i++) {
         l.kernels = 0;

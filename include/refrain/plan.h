@@ -20,14 +20,12 @@
 #define REFRAIN_PLAN_H
 
 #include <refrain/module.h>
-#include <refrain/predict.h>
+#include <refrain/costs.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* What executions of ops cost (costs.h). */
-typedef struct rf_costs rf_costs;
 /* A plan. */
 typedef struct rf_plan rf_plan;
 

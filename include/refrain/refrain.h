@@ -12,6 +12,7 @@
 #include <refrain/checkpoint.h>
 #include <refrain/explain.h>
 #include <refrain/predict.h>
+#include <refrain/costs.h>
 #include <refrain/plan.h>
 #include <refrain/nn.h>
 #include <refrain/optim.h>

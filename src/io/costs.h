@@ -35,13 +35,4 @@ void rf_costs_machine_here(rf_costs_machine *m, const rf_context *ctx);
  */
 const char *rf_costs_default_path(char *buffer);
 
-/* Put what a file says of this machine into the table. A file that is not there says nothing. One
- * that is damaged or can't be read is refused (RF_E_FORMAT, RF_E_IO), and nothing was put; but if
- * path is NULL, which is the default path, a line is logged and the rest goes on without it. */
-rf_status rf_costs_load(rf_costs *costs, const char *path);
-/* Write all measured costs, atomically; what is there and is no file of costs is not replaced
- * (RF_E_FORMAT). path NULL is the default path, whose folder is made, and where a damaged file is
- * replaced; if it can't be written, a line is logged, and that is all. */
-rf_status rf_costs_save(rf_costs *costs, const char *path);
-
 #endif

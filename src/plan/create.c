@@ -9,7 +9,7 @@
 /* Bytes a second of a file past the page cache: a disk of a laptop of about 2020. */
 #define PLAN_FILE_RATE 1e9
 
-enum { PLAN_SECONDS = 10, PLAN_MEASURE_SECONDS = 2 };
+enum { PLAN_SECONDS = 10, PLAN_MEASURE_SECONDS = 5 };
 
 /* All that is alive while a plan is made. */
 typedef struct plan_work {
@@ -67,7 +67,7 @@ static void plan_costs_end(rf_context *ctx)
 static rf_status plan_own_costs(plan_work *work)
 {
     rf_context *ctx = work->ctx;
-    rf_costs_options opts = {.seconds = PLAN_MEASURE_SECONDS};
+    rf_costs_options opts = RF_COSTS_OPTIONS_INIT;
     rf_status status = RF_OK;
     int known = ctx->costs != NULL;
     if (!known)
@@ -79,8 +79,9 @@ static rf_status plan_own_costs(plan_work *work)
     status = plan_note_costs(work);
     if (status || ctx->dry)
         return status;
-    const rf_cost_rates rates = known ? ctx->costs->rates : rf_cost_rates_measure(ctx);
-    rf_costs_set_rates(ctx->costs, &rates);
+    if (!known)
+        rf_costs_measure_rates(ctx->costs, NULL);
+    opts.seconds = PLAN_MEASURE_SECONDS;
     return rf_costs_measure(ctx->costs, &opts);
 }
 

@@ -253,6 +253,11 @@ size_t rf_costs_num(const rf_costs *costs, rf_cost_origin origin)
     return num;
 }
 
+rf_costs_counts rf_costs_counts_of(const rf_costs *costs)
+{
+    return (rf_costs_counts){costs->num, rf_costs_num(costs, RF_COST_MEASURED)};
+}
+
 size_t rf_costs_size(const rf_costs *costs)
 {
     return costs->num;

@@ -1,4 +1,5 @@
-/* profile.h: what the executions of ops cost, in seconds, on this machine with this context.
+/* profile.h: the inside of rf_costs (refrain/costs.h): what the executions of ops cost, in seconds,
+ * on this machine with this context.
  *
  * A predictor listens to a step (a dry run, or a real one) and hands every call to rf_costs_note,
  * which gives the key of its cost. A key that nobody measured is remembered with the call's shapes;
@@ -23,6 +24,8 @@
 #define RF_PLAN_PROFILE_H
 
 #include "op/op.h"
+
+#include <refrain/costs.h>
 
 /* A text is never longer: RF_COST_NAME of a name, 20 views of 8 axes, the attributes. */
 enum { RF_COST_TEXT = 8192, RF_COST_NAME = 256 };
@@ -62,8 +65,6 @@ double rf_cost_model(const rf_cost_rates *rates, const rf_op_call *call);
 
 /* ---- the table ---- */
 
-typedef struct rf_costs rf_costs;
-
 /* Where a cost comes from. */
 typedef enum rf_cost_origin {
     RF_COST_UNKNOWN, /* the model, until it is measured                  */
@@ -79,10 +80,6 @@ typedef struct rf_cost {
     rf_cost_origin origin;
 } rf_cost;
 
-/* An empty table (owned) for executions in ctx, with its kernels and threads. The context and the
- * ops of what is noted must outlive it. */
-rf_status rf_costs_create(rf_costs **out, rf_context *ctx);
-void rf_costs_destroy(rf_costs *costs);
 /* Rates for the model from now on; costs that came from the old ones change too. */
 void rf_costs_set_rates(rf_costs *costs, const rf_cost_rates *rates);
 
@@ -112,21 +109,10 @@ rf_status rf_costs_put_absent(rf_costs *costs, const char *text, double seconds)
 size_t rf_costs_size(const rf_costs *costs);
 rf_cost rf_costs_at(const rf_costs *costs, size_t index);
 
-/* ---- measuring ---- */
+/* ---- dry runs ---- */
 
-typedef struct rf_costs_options {
-    double seconds; /* to stop after, about; what is left stays unknown. 0: 5                  */
-    uint64_t bytes; /* that all of one call's tensors may take; 0: what the ledger's limits give */
-    /* Told before each key; anything but RF_OK ends the measuring with it. Or NULL. */
-    rf_status (*progress)(void *payload, size_t done, size_t num);
-    void *payload;
-} rf_costs_options;
-
-/* Measure what is unknown, beginning with what costs most by the model: inputs of small random
- * values, as many runs as fit a fraction of a second, the low quartile of them. What has effects,
- * lives elsewhere than on the processor, finds no room or is refused by its kernel is the model's
- * from then on. opts: NULL is all defaults. */
-rf_status rf_costs_measure(rf_costs *costs, const rf_costs_options *opts);
+/* For optimisers: what rf_costs_note_move notes would have run now. */
+void rf_cost_spend_move(rf_context *ctx, const char *rule, const rf_shape *param, size_t moments);
 
 /* ---- inside of profile*.c ---- */
 

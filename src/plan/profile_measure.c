@@ -243,10 +243,11 @@ static size_t measure_list(const rf_costs *costs, uint32_t *list)
     return num;
 }
 
-static void measure_entry(rf_costs *costs, rf_cost_entry *entry, uint64_t most_bytes)
+static void measure_entry(rf_costs *costs, rf_cost_entry *entry, rf_context *ctx,
+                          uint64_t most_bytes)
 {
     double seconds;
-    rf_status status = rf_cost_measure_call(costs->ctx, entry->call, most_bytes, &seconds);
+    rf_status status = rf_cost_measure_call(ctx, entry->call, most_bytes, &seconds);
     entry->cost.origin = status ? RF_COST_MODEL : RF_COST_MEASURED;
     if (status)
         return;
@@ -254,23 +255,54 @@ static void measure_entry(rf_costs *costs, rf_cost_entry *entry, uint64_t most_b
     rf_cost_call_drop(costs, entry);
 }
 
-rf_status rf_costs_measure(rf_costs *costs, const rf_costs_options *opts)
+/* Where to measure; NULL: nowhere, and why is recorded. */
+static rf_context *measure_context(const rf_costs *costs, const rf_costs_options *o)
 {
-    static const rf_costs_options defaults = {0};
-    const rf_costs_options *o = opts ? opts : &defaults;
+    rf_context *own = costs->ctx, *ctx = o->ctx ? o->ctx : own;
+    const char *why = NULL;
+    if (ctx->dry)
+        why = "costs can't be measured in a dry run, which has no bytes";
+    else if (ctx->threads != own->threads || ctx->kernels != own->kernels)
+        why = "costs are measured with other threads or another instruction set than the table's";
+    if (why)
+        rf_fail(own, RF_E_STATE, "%s", why);
+    return why ? NULL : ctx;
+}
+
+static rf_status measure_all(rf_costs *costs, rf_context *ctx, const uint32_t *list, size_t num,
+                             const rf_costs_options *o)
+{
     double end = measure_clock() + (o->seconds > 0 ? o->seconds : 5);
-    size_t bytes = costs->num * sizeof(uint32_t);
-    uint32_t *list = bytes ? rf_allocator_get(&costs->alloc, bytes) : NULL;
     rf_status status = RF_OK;
-    if (bytes && !list)
-        return rf_fail(costs->ctx, RF_E_MEMORY, "no memory to measure costs");
-    size_t num = list ? measure_list(costs, list) : 0;
     for (size_t i = 0; i < num && !status && measure_clock() < end; i++) {
         if (o->progress)
             status = o->progress(o->payload, i, num);
         if (!status)
-            measure_entry(costs, &costs->entries[list[i]], o->bytes);
+            measure_entry(costs, &costs->entries[list[i]], ctx, o->bytes);
     }
+    return status;
+}
+
+rf_status rf_costs_measure(rf_costs *costs, const rf_costs_options *opts)
+{
+    static const rf_costs_options defaults = RF_COSTS_OPTIONS_INIT;
+    const rf_costs_options *o = opts ? opts : &defaults;
+    size_t bytes = costs->num * sizeof(uint32_t);
+    if (o->size != sizeof *o)
+        return rf_fail(costs->ctx, RF_E_ARGUMENT, "costs: options of another size");
+    rf_context *ctx = measure_context(costs, o);
+    if (!ctx)
+        return RF_E_STATE;
+    uint32_t *list = bytes ? rf_allocator_get(&costs->alloc, bytes) : NULL;
+    if (bytes && !list)
+        return rf_fail(costs->ctx, RF_E_MEMORY, "no memory to measure costs");
+    rf_status status = list ? measure_all(costs, ctx, list, measure_list(costs, list), o) : RF_OK;
     rf_allocator_put(&costs->alloc, list, bytes);
     return status;
+}
+
+void rf_costs_measure_rates(rf_costs *costs, rf_context *ctx)
+{
+    rf_cost_rates rates = rf_cost_rates_measure(ctx ? ctx : costs->ctx);
+    rf_costs_set_rates(costs, &rates);
 }

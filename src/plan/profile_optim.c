@@ -2,6 +2,7 @@
  * of rf_op_compute, so no event tells of them; here they are rows like those of ops, which only
  * this layer knows, so that they are noted, measured and kept in files as all else. */
 #include "plan/profile.h"
+#include "tensor/dry.h"
 
 #include <string.h>
 
@@ -78,11 +79,11 @@ static const rf_op_class move_rows[] = {
      .cost = move_cost},
 };
 
-uint64_t rf_costs_note_move(rf_costs *costs, const char *rule, const rf_shape *param,
-                            size_t moments)
+/* The call that moves a parameter; 0: no such rule. */
+static int move_call(rf_op_call *call, rf_view views[5], const char *rule, const rf_shape *param,
+                     size_t moments)
 {
     static const unsigned char attrs[RF_MAX_ATTRS] = {0};
-    rf_view in[4] = {{.shape = *param}}, out;
     const rf_op_class *op = NULL;
     for (size_t i = 0; i < sizeof move_rows / sizeof move_rows[0]; i++)
         if (!strcmp(move_rows[i].name, rule))
@@ -91,16 +92,31 @@ uint64_t rf_costs_note_move(rf_costs *costs, const char *rule, const rf_shape *p
         return 0;
     size_t num = op->forward == move_clip_forward ? 1 : op->forward == move_sgd_forward ? 2 : 4;
     num += op->forward == move_sgd_forward && moments;
-    rf_view_set_contiguous(&in[0]);
-    for (size_t i = 1; i < num; i++)
-        in[i] = in[0];
-    out = in[0];
-    rf_op_call call = {.ctx = costs->ctx,
-                       .op = op,
-                       .attrs = attrs,
-                       .num_in = num,
-                       .num_out = 1,
-                       .in = in,
-                       .out = &out};
-    return rf_costs_note(costs, &call);
+    for (size_t i = 0; i < 5; i++) {
+        views[i] = (rf_view){.shape = *param};
+        rf_view_set_contiguous(&views[i]);
+    }
+    call->op = op;
+    call->attrs = attrs;
+    call->num_in = num;
+    call->num_out = 1;
+    call->in = views;
+    call->out = &views[4];
+    return 1;
+}
+
+uint64_t rf_costs_note_move(rf_costs *costs, const char *rule, const rf_shape *param,
+                            size_t moments)
+{
+    rf_view views[5];
+    rf_op_call call = {.ctx = costs->ctx};
+    return move_call(&call, views, rule, param, moments) ? rf_costs_note(costs, &call) : 0;
+}
+
+void rf_cost_spend_move(rf_context *ctx, const char *rule, const rf_shape *param, size_t moments)
+{
+    rf_view views[5];
+    rf_op_call call = {.ctx = ctx};
+    if (move_call(&call, views, rule, param, moments))
+        rf_dry_spend(ctx, &call);
 }

@@ -259,7 +259,8 @@ static void test_every_op_is_measured(void **state)
     assert_int_equal(rf_costs_status(l.costs), RF_OK);
     uint64_t held = world_used(w, RF_MEM_ALL);
     rf_rng rng = rf_context_rng(w->ctx);
-    assert_ok(w->ctx, rf_costs_measure(l.costs, &(rf_costs_options){.seconds = 600}));
+    assert_ok(w->ctx, rf_costs_measure(
+                          l.costs, &(rf_costs_options){sizeof(rf_costs_options), .seconds = 600}));
     for (size_t i = 0; i < rf_costs_size(l.costs); i++) {
         rf_cost cost = rf_costs_at(l.costs, i);
         if (cost.origin != RF_COST_MEASURED || !(cost.seconds > 0))
@@ -401,10 +402,12 @@ static void test_no_room(void **state)
     /* The caller's own limit. */
     listen_begin(&l, w->ctx);
     assert_non_null(rf_sin(w->s, c));
-    assert_ok(w->ctx, rf_costs_measure(l.costs, &(rf_costs_options){.bytes = 127}));
+    assert_ok(w->ctx, rf_costs_measure(
+                          l.costs, &(rf_costs_options){sizeof(rf_costs_options), .bytes = 127}));
     assert_int_equal(rf_costs_num(l.costs, RF_COST_MODEL), 1);
     assert_non_null(rf_cos(w->s, c));
-    assert_ok(w->ctx, rf_costs_measure(l.costs, &(rf_costs_options){.bytes = 128}));
+    assert_ok(w->ctx, rf_costs_measure(
+                          l.costs, &(rf_costs_options){sizeof(rf_costs_options), .bytes = 128}));
     assert_int_equal(rf_costs_num(l.costs, RF_COST_MEASURED), 1);
     listen_end(&l, w->ctx);
 }
@@ -427,7 +430,7 @@ static void test_stopping(void **state)
     world *w = *state;
     listener l;
     stops s = {0, 0};
-    rf_costs_options opts = {.progress = stop_at_second, .payload = &s};
+    rf_costs_options opts = {sizeof opts, .progress = stop_at_second, .payload = &s};
     listen_begin(&l, w->ctx);
     rf_tensor *large = some(w, RF_F32, 64, 64), *small = some(w, RF_F32, 2, 2);
     rf_costs_destroy(l.costs);
@@ -441,7 +444,8 @@ static void test_stopping(void **state)
     /* The dearest came first, and the rest can be measured later. */
     assert_int_equal(rf_costs_num(l.costs, RF_COST_MEASURED), 1);
     assert_int_equal(rf_costs_at(l.costs, 1).origin, RF_COST_MEASURED);
-    assert_ok(w->ctx, rf_costs_measure(l.costs, &(rf_costs_options){.seconds = 1e-12}));
+    assert_ok(w->ctx, rf_costs_measure(l.costs, &(rf_costs_options){sizeof(rf_costs_options),
+                                                                    .seconds = 1e-12}));
     assert_int_equal(rf_costs_num(l.costs, RF_COST_UNKNOWN), 2);
     assert_ok(w->ctx, rf_costs_measure(l.costs, NULL));
     assert_int_equal(rf_costs_num(l.costs, RF_COST_MEASURED), 3);
