@@ -353,6 +353,30 @@ static const rf_op_class picky = {.size = sizeof(rf_op_class),
                                   .infer = plain_infer,
                                   .forward = refused_forward};
 
+static int64_t least_id, most_id;
+static rf_status looking_forward(rf_op_call *call)
+{
+    const int32_t *ids = call->in[0].data;
+    for (int64_t i = 0; i < call->in[0].shape.dims[0]; i++) {
+        least_id = ids[i] < least_id ? ids[i] : least_id;
+        most_id = ids[i] > most_id ? ids[i] : most_id;
+    }
+    memset(call->out[0].data, 0, 4);
+    return RF_OK;
+}
+static int64_t looking_below(const rf_op_call *call, size_t input)
+{
+    (void)call;
+    return input ? 0 : 100;
+}
+static const rf_op_class looking = {.size = sizeof(rf_op_class),
+                                    .name = "looking",
+                                    .traits = RF_OP_NO_GRAD,
+                                    .num_out = 1,
+                                    .infer = plain_infer,
+                                    .forward = looking_forward,
+                                    .index_below = looking_below};
+
 static void run_one(world *w, const rf_op_class *op, rf_tensor *x)
 {
     rf_tensor *y = NULL;
@@ -374,6 +398,23 @@ static void test_what_has_effects_or_refuses(void **state)
     assert_int_equal(rf_costs_num(l.costs, RF_COST_MODEL), 2);
     assert_true(rf_costs_total(l.costs) > 0);
     assert_int_equal(rf_context_error(w->ctx)->code, RF_OK);
+    listen_end(&l, w->ctx);
+}
+
+/* Indices are spread over what the op allows, and never beyond. */
+static void test_indices(void **state)
+{
+    world *w = *state;
+    listener l;
+    rf_tensor *ids = rf_zeros(w->s, RF_I32, 1, (int64_t[]){5000});
+    listen_begin(&l, w->ctx);
+    run_one(w, &looking, ids);
+    least_id = 1000;
+    most_id = -1;
+    assert_ok(w->ctx, rf_costs_measure(l.costs, NULL));
+    assert_int_equal(rf_costs_num(l.costs, RF_COST_MEASURED), 1);
+    assert_true(least_id >= 0 && least_id < 20);
+    assert_true(most_id < 100 && most_id > 80);
     listen_end(&l, w->ctx);
 }
 
@@ -516,6 +557,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_leaves_no_trace, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_what_has_effects_or_refuses, world_setup,
                                         world_teardown),
+        cmocka_unit_test_setup_teardown(test_indices, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_no_room, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_stopping, world_setup, world_teardown),
         cmocka_unit_test(test_allocations_that_fail),

@@ -294,6 +294,9 @@ static void test_default_path(void **state)
     snprintf(expected, sizeof expected, "%s/refrain/costs.json", folder);
     assert_string_equal(rf_costs_default_path(path), expected);
     unlink(expected);
+    snprintf(path, sizeof path, "%s/refrain", folder);
+    rmdir(path);
+    rmdir(folder); /* both are made */
     begin(&p, 1);
     assert_ok(p.ctx, rf_costs_load(p.costs, NULL));
     put(&p, "one", 1);
