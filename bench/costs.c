@@ -1,5 +1,5 @@
-/* costs.c: the predicted time of a training step, the sum of what its ops cost one by one, over the
- * time that it takes.
+/* costs.c: the predicted time of a training step, the sum of what its ops cost one by one and of
+ * the bytes that its optimiser moves, over the time that it takes.
  *
  * One step is listened to (forward, backward, AdamW); its costs are measured, or the model's; then
  * steps are timed. What the sum leaves out, by its nature: what one op leaves in the caches for the
@@ -86,14 +86,12 @@ static void listen(void *payload, const rf_event *event)
     l->kernels += event->end - event->begin;
 }
 
-static rf_status note_move(void *payload, const char *path, rf_tensor *param)
+/* What an optimiser moves: parameter and two moments are read and written, the gradient is read. */
+static rf_status add_bytes(void *payload, const char *path, rf_tensor *param)
 {
-    rf_shape shape = {.dtype = (uint8_t)rf_tensor_dtype(param),
-                      .rank = (uint8_t)rf_tensor_rank(param)};
+    double *bytes = payload;
     (void)path;
-    for (size_t i = 0; i < shape.rank; i++)
-        shape.dims[i] = rf_tensor_dims(param)[i];
-    rf_costs_note_move(payload, "adamw", &shape, 2);
+    *bytes += 7 * (double)rf_tensor_bytes(param);
     return RF_OK;
 }
 
@@ -101,21 +99,23 @@ static void bench_costs(const config *c, int runs)
 {
     trainer t;
     listener l = {NULL, 0};
+    double bytes = 0;
     figures step = {.num = 0}, kernels = {.num = 0}, ratio = {.num = 0};
     trainer_begin(&t, c);
     demand(t.ctx, rf_costs_create(&l.costs, t.ctx));
     rf_trace_set(t.ctx, listen, &l);
     trainer_step(&t);
-    demand(t.ctx, rf_module_each_param(t.model, 0, note_move, l.costs));
-    double model = rf_costs_total(l.costs), begin = now();
+    demand(t.ctx, rf_module_each_param(t.model, 0, add_bytes, &bytes));
+    double byte_rate = rf_cost_rates_default(t.ctx).byte_rate;
+    double model = rf_costs_total(l.costs) + bytes / byte_rate, begin = now();
     rf_cost_rates rates = rf_cost_rates_measure(t.ctx);
     double rates_seconds = now() - begin;
     rf_costs_set_rates(l.costs, &rates);
-    double rated = rf_costs_total(l.costs);
+    double rated = rf_costs_total(l.costs) + bytes / rates.byte_rate;
     begin = now();
     demand(t.ctx,
            rf_costs_measure(l.costs, &(rf_costs_options){sizeof(rf_costs_options), .seconds = 10}));
-    double seconds = now() - begin, total = rf_costs_total(l.costs);
+    double seconds = now() - begin, total = rf_costs_total(l.costs) + bytes / rates.byte_rate;
     for (int i = 0; i < runs; i++) {
         l.kernels = 0;
         double one = trainer_step(&t);

@@ -16,9 +16,9 @@
  * tensors.
  *
  * Forward, backward and recomputing all run through rf_op_compute, gradients' accumulation too.
- * What does not is told by no event of an op: the optimiser's kernels (rf_costs_note_move), copies
- * between tiers and from the caller, and the bookkeeping of an op, for which every cost, measured
- * or not, has the rates' overhead in it.
+ * What does not is told by no event of an op: the optimiser's kernels and copies between tiers,
+ * which a dry run counts by their bytes (rf_context_spend), and the bookkeeping of an op, for which
+ * every cost, measured or not, has the rates' overhead in it.
  */
 #ifndef RF_PLAN_PROFILE_H
 #define RF_PLAN_PROFILE_H
@@ -85,10 +85,6 @@ void rf_costs_set_rates(rf_costs *costs, const rf_cost_rates *rates);
 
 /* Remember an execution, and give its key; 0: it costs nothing (a view), or there was no memory. */
 uint64_t rf_costs_note(rf_costs *costs, const rf_op_call *call);
-/* The kernel that moves a parameter: rule is "adamw" or "sgd" (with momentum if moments is not 0),
- * or "clip" for a gradient that is summed up and scaled. 0 for another rule. */
-uint64_t rf_costs_note_move(rf_costs *costs, const char *rule, const rf_shape *param,
-                            size_t moments);
 /* The seconds of a key, as far as they are known now; 0 for a key that was never noted or put. */
 double rf_costs_seconds(const rf_costs *costs, uint64_t key);
 /* Both. */
@@ -108,11 +104,6 @@ rf_status rf_costs_put_absent(rf_costs *costs, const char *text, double seconds)
 /* Entry number index in no particular order, below rf_costs_size. */
 size_t rf_costs_size(const rf_costs *costs);
 rf_cost rf_costs_at(const rf_costs *costs, size_t index);
-
-/* ---- dry runs ---- */
-
-/* For optimisers: what rf_costs_note_move notes would have run now. */
-void rf_cost_spend_move(rf_context *ctx, const char *rule, const rf_shape *param, size_t moments);
 
 /* ---- inside of profile*.c ---- */
 

@@ -1,5 +1,5 @@
 /* test_costs_step.c: a dry run of a step notes the very calls that the step then makes, each as
- * often, and what its optimiser does; in a dry context the costs are measured in another. */
+ * often; in a dry context the costs are measured in another. */
 #include "support/gpt.h"
 #include "support/world.h"
 
@@ -66,18 +66,11 @@ static rf_cost find(const rf_costs *costs, uint64_t key)
     return (rf_cost){0};
 }
 
-/* Bits: 1 for a parameter that is moved, 2 for a gradient that is clipped. */
-static int is_move(const char *text)
-{
-    return !strncmp(text, "adamw ", 6) ? 1 : !strncmp(text, "clip ", 5) ? 2 : 0;
-}
-
 static void notes_what_runs(int checkpointed)
 {
     rf_context *ctx = context_new(0, 2, NULL);
     rf_costs *dry, *real;
     gpt g;
-    size_t moves[4] = {0};
     assert_ok(ctx, gpt_create(&g, ctx, 0.1));
     if (checkpointed)
         checkpoint_blocks(&g);
@@ -92,11 +85,7 @@ static void notes_what_runs(int checkpointed)
         assert_string_equal(heard.text, noted.text ? noted.text : "");
         assert_int_equal(heard.count, noted.count);
     }
-    for (size_t i = 0; i < rf_costs_size(dry); i++)
-        moves[is_move(rf_costs_at(dry, i).text)]++;
-    assert_int_equal(moves[0], rf_costs_size(real));
-    assert_true(moves[1] > 2);
-    assert_int_equal(moves[1], moves[2]); /* by shape */
+    assert_int_equal(rf_costs_size(dry), rf_costs_size(real));
     assert_ok(ctx, rf_costs_measure(dry, NULL));
     assert_int_equal(rf_costs_counts_of(dry).measured, rf_costs_counts_of(dry).known);
     rf_costs_destroy(dry);

@@ -299,27 +299,6 @@ static void test_leaves_no_trace(void **state)
     listen_end(&l, w->ctx);
 }
 
-/* The kernels of optimisers, which no event tells of. */
-static void test_moves(void **state)
-{
-    world *w = *state;
-    rf_costs *costs;
-    rf_shape shape = {.dtype = RF_F32, .rank = 2, .dims = {30, 20}};
-    assert_ok(w->ctx, rf_costs_create(&costs, w->ctx));
-    uint64_t adamw = rf_costs_note_move(costs, "adamw", &shape, 2);
-    uint64_t plain = rf_costs_note_move(costs, "sgd", &shape, 0);
-    uint64_t momentum = rf_costs_note_move(costs, "sgd", &shape, 1);
-    uint64_t clip = rf_costs_note_move(costs, "clip", &shape, 0);
-    assert_true(adamw && plain && momentum && clip && plain != momentum && adamw != momentum);
-    assert_true(rf_costs_note_move(costs, "adamw", &shape, 2) == adamw);
-    assert_true(rf_costs_note_move(costs, "lion", &shape, 1) == 0);
-    shape.dtype = RF_F64;
-    assert_true(rf_costs_note_move(costs, "adamw", &shape, 2) != adamw);
-    assert_ok(w->ctx, rf_costs_measure(costs, NULL));
-    assert_int_equal(rf_costs_num(costs, RF_COST_MEASURED), 5);
-    rf_costs_destroy(costs);
-}
-
 /* ---- what can't be measured ---- */
 
 static size_t calls;
@@ -553,7 +532,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_table, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_counts_and_model, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_every_op_is_measured, world_setup, world_teardown),
-        cmocka_unit_test_setup_teardown(test_moves, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_leaves_no_trace, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_what_has_effects_or_refuses, world_setup,
                                         world_teardown),
