@@ -34,7 +34,7 @@ typedef struct rf_plan_options {
     size_t size;
     uint64_t budget; /* bytes of RF_MEM_ALL on the processor: all that the context holds; 0: only
                         the curve is found, and the plan is the fastest                         */
-    rf_costs *costs; /* what ops cost; NULL: measured now, within two seconds; what was measured
+    rf_costs *costs; /* what ops cost; NULL: measured now, within five seconds; what was measured
                         in this context before is known still                                   */
     double seconds;  /* to spend on the search; 0: 2                                           */
 } rf_plan_options;
