@@ -18,8 +18,9 @@
  *   - an error that it returns reaches the caller of backward unchanged;
  *   - side effects of its own (printing, counting) happen again. Ask rf_pass_current.
  * Inputs changed in place between forward and backward are RF_E_MUTATED, and so are, for the region
- * of a module, its parameters, train flags and inner hooks. What the function reads
- * besides its inputs and its module's parameters must still be alive and unchanged by then.
+ * of a module, its parameters, train flags and inner hooks; if it was a parameter, the error's
+ * message and path name it. What the function reads besides its inputs and its module's parameters
+ * must still be alive and unchanged by then.
  *
  * Regions nest to any depth: a value belongs to the innermost region that computed it, the inputs
  * of an inner region are values of the outer one, and every region runs again at most once per

@@ -22,6 +22,27 @@ rf_status rf_slot_save(rf_keeper *keeper, const rf_save *save, rf_slot *slot)
     return keeper ? keeper->save(keeper, save, slot) : rf_slot_keep(save, slot);
 }
 
+int rf_slot_param(rf_context *ctx, const rf_slot *slot, char *path, size_t bytes)
+{
+    return slot->storage && ctx->module && ctx->param_finder &&
+           ctx->param_finder(ctx->module, slot->storage, path, bytes);
+}
+
+static rf_status slot_changed(rf_context *ctx, const rf_slot *slot)
+{
+    char path[RF_ERROR_PATH], text[128];
+    const char *op = ctx->op ? ctx->op : "";
+    rf_shape_text(&slot->view.shape, text, sizeof text);
+    if (!rf_slot_param(ctx, slot, path, sizeof path))
+        return rf_fail(ctx, RF_E_MUTATED,
+                       "%s: a value %s that backward needs was changed in place after it was used",
+                       op, text);
+    rf_fail(ctx, RF_E_MUTATED, "%s: parameter %s, which backward needs, was changed in place since",
+            op, path);
+    rf_error_set_path(ctx, path);
+    return RF_E_MUTATED;
+}
+
 /* What was saved, before any hook unpacks it. */
 static rf_status slot_base(rf_context *ctx, const rf_slot *slot, rf_storage **out, rf_view *view)
 {
@@ -35,12 +56,8 @@ static rf_status slot_base(rf_context *ctx, const rf_slot *slot, rf_storage **ou
     *out = slot->storage;
     if (!slot->storage) /* a hook kept all of it in its box */
         return RF_OK;
-    if (slot->storage->version != slot->version) {
-        char text[128];
-        return rf_fail(ctx, RF_E_MUTATED,
-                       "%s: a value %s that backward needs was changed in place after it was used",
-                       ctx->op ? ctx->op : "", rf_shape_text(&slot->view.shape, text, sizeof text));
-    }
+    if (slot->storage->version != slot->version)
+        return slot_changed(ctx, slot);
     rf_storage_ref(slot->storage);
     return RF_OK;
 }

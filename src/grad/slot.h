@@ -65,6 +65,8 @@ rf_status rf_slot_save(rf_keeper *keeper, const rf_save *save, rf_slot *slot);
 /* Keep the bytes themselves, whatever region runs. */
 rf_status rf_slot_keep(const rf_save *save, rf_slot *slot);
 rf_status rf_slot_unpack(rf_context *ctx, const rf_slot *slot, rf_storage **out, rf_view *view);
+/* Write the path of the parameter that was saved, if it is one of the tree whose module runs. */
+int rf_slot_param(rf_context *ctx, const rf_slot *slot, char *path, size_t bytes);
 void rf_slot_release(rf_slot *slot);
 
 #endif

@@ -6,6 +6,7 @@
  * refers to its module and to the settings it was made with; both outlive it: the module as
  * a dead shell if need be, the settings by a count.
  */
+#include "nn/params.h"
 #include "nn/ranges.h"
 #include "remat/fates.h"
 #include "remat/region.h"
@@ -154,7 +155,25 @@ typedef struct region_payload {
     rf_module *m;        /* referenced */
     rf_region_part part; /* settings and ranges are referenced */
     uint64_t stamp, params;
+    size_t num_marks; /* of the parameters that the region may read: those of its range alone, */
+    uint32_t marks[]; /* as the rest may change while it waits (rf_optim_backward) */
 } region_payload;
+
+static size_t payload_bytes(size_t num_marks)
+{
+    return sizeof(region_payload) + num_marks * sizeof(uint32_t);
+}
+
+/* The children that a part of m runs, as ends[0] to ends[1] - 1; NULL: it runs all of m. */
+static const size_t *payload_range(const rf_region_part *part, const rf_module *m, size_t ends[2])
+{
+    if (!part->ranges)
+        return NULL;
+    rf_ranges_item range = rf_ranges_at(part->ranges, m, part->index);
+    ends[0] = range.first;
+    ends[1] = range.first + range.count;
+    return ends;
+}
 
 static void payload_destroy(void *payload)
 {
@@ -162,20 +181,30 @@ static void payload_destroy(void *payload)
     rf_module_unref(p->m);
     rf_settings_unref(p->part.set);
     rf_ranges_unref(p->part.ranges);
-    rf_host_free(p->ctx, p, sizeof *p);
+    rf_host_free(p->ctx, p, payload_bytes(p->num_marks));
 }
 
-/* Of the parameters that the region may read: those of its range alone, as the rest may change
- * while it waits (rf_optim_backward). */
-static uint64_t payload_params(const rf_module *m, const rf_region_part *part)
+/* Whether m and its parameters are as they were; the error names the parameter, if it was one. */
+static rf_status payload_check(const region_payload *p)
 {
-    uint64_t h = 0;
-    if (!part->ranges)
-        return rf_module_param_stamp(m);
-    rf_ranges_item range = rf_ranges_at(part->ranges, m, part->index);
-    for (size_t i = 0; i < range.count; i++)
-        h = h * 31 + rf_module_param_stamp(m->children[range.first + i]);
-    return h;
+    char path[256];
+    size_t ends[2];
+    const rf_module *m = p->m;
+    const size_t *range = payload_range(&p->part, m, ends);
+    int other = m->stamp != p->stamp;
+    if (!other && rf_params_stamp(m, range, NULL) == p->params)
+        return RF_OK;
+    if (rf_params_changed(m, range, p->marks, p->num_marks, path, sizeof path)) {
+        rf_fail(p->ctx, RF_E_MUTATED,
+                "parameter %s, or whether it wants a gradient, changed between the forward and "
+                "the backward of a region of %s",
+                path, m->cls->name);
+        rf_error_set_path(p->ctx, path);
+        return RF_E_MUTATED;
+    }
+    return rf_fail(p->ctx, RF_E_MUTATED, "%s: %s changed between the forward and the backward",
+                   m->cls->name,
+                   other ? "the train flag, hooks, checkpoints or parts of it" : "a parameter");
 }
 
 static rf_status payload_call(void *payload, rf_scope *s, const rf_values *in, rf_values *out)
@@ -185,16 +214,9 @@ static rf_status payload_call(void *payload, rf_scope *s, const rf_values *in, r
         return rf_fail(p->ctx, RF_E_STALE,
                        "a module was destroyed before the backward of its "
                        "region");
-    if (p->m->stamp != p->stamp)
-        return rf_fail(p->ctx, RF_E_MUTATED,
-                       "%s: the train flag, hooks, checkpoints or parts of it changed between the "
-                       "forward and the backward",
-                       p->m->cls->name);
-    if (payload_params(p->m, &p->part) != p->params)
-        return rf_fail(p->ctx, RF_E_MUTATED,
-                       "%s: a parameter, or whether it wants a gradient, changed between the "
-                       "forward and the backward",
-                       p->m->cls->name);
+    rf_status status = payload_check(p);
+    if (status)
+        return status;
     if (p->part.ranges)
         return rf_ranges_call(&p->part, p->m, s, in, out);
     return rf_module_forward(p->m, s, in, out);
@@ -205,11 +227,15 @@ rf_status rf_settings_region(rf_module *m, rf_scope *s, const rf_region_part *pa
                              const rf_values *in, rf_values *out)
 {
     rf_settings *set = part->set;
-    region_payload *p = rf_host_alloc(m->ctx, sizeof *p);
+    size_t ends[2];
+    const size_t *range = payload_range(part, m, ends);
+    size_t num_marks = rf_params_num(m, range);
+    region_payload *p = rf_host_alloc(m->ctx, payload_bytes(num_marks));
     if (!p)
         return rf_context_error(m->ctx)->code;
     *p = (region_payload){
-        .ctx = m->ctx, .m = m, .part = *part, .stamp = m->stamp, .params = payload_params(m, part)};
+        .ctx = m->ctx, .m = m, .part = *part, .stamp = m->stamp, .num_marks = num_marks};
+    p->params = rf_params_stamp(m, range, p->marks);
     m->refs++;
     set->refs++;
     rf_ranges_ref(part->ranges);

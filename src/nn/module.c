@@ -1,5 +1,5 @@
 /* module.c: making and ending modules, and what they own. */
-#include "nn/module.h"
+#include "nn/params.h"
 #include "tensor/handle.h"
 
 #include <string.h>
@@ -12,6 +12,7 @@ rf_status rf_module_create(rf_module **out, rf_context *ctx, const rf_module_cla
     rf_module *m = rf_host_alloc(ctx, sizeof *m);
     if (!m)
         return rf_context_error(ctx)->code;
+    rf_context_set_param_finder(ctx, rf_params_find);
     m->ctx = ctx;
     m->cls = cls;
     m->self = self;
@@ -154,24 +155,6 @@ void rf_module_changed(rf_module *m)
         }
         m->stamp++;
     }
-}
-
-static uint64_t module_mix(uint64_t h, uint64_t value)
-{
-    return (h ^ value) * 0x9E3779B97F4A7C15u;
-}
-
-uint64_t rf_module_param_stamp(const rf_module *m)
-{
-    uint64_t h = 0;
-    for (const rf_module *at = m; at; at = rf_module_next(at, m))
-        for (size_t i = 0; i < at->params.num; i++) {
-            const rf_tensor *t = at->params.v[i].t;
-            h = module_mix(module_mix(h, (uint64_t)(uintptr_t)t), rf_tensor_version(t));
-            h = module_mix(h, rf_tensor_requires_grad(t) ? 2 : 1);
-            h ^= h >> 29;
-        }
-    return h;
 }
 
 void rf_module_train(rf_module *m, int training)

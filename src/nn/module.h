@@ -92,9 +92,6 @@ void rf_hook_unref(rf_shared_hook *shared);
 rf_status rf_module_share_hook(rf_module *m, rf_shared_hook *shared, uint64_t *id);
 /* Take hooks away, from index `from` on. */
 void rf_module_drop_hooks(rf_module *m, size_t from);
-/* One number for which tensors the parameters in the tree of m are, their versions, and whether
- * they want gradients: another one once any of that changed. */
-uint64_t rf_module_param_stamp(const rf_module *m);
 
 /* Register state for the modules; it is ended on failure. */
 rf_status rf_api_group_create(const rf_api *api, rf_module *const *modules, size_t num,

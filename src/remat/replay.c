@@ -163,6 +163,21 @@ static rf_status replay_done(rf_keeper *keeper, rf_step *step)
 
 /* ---- running ---- */
 
+/* Inputs may be parameters that were handed in. */
+static rf_status replay_input_changed(rf_frame *frame, size_t i)
+{
+    rf_context *ctx = frame->ctx;
+    const rf_slot *slot = &frame->inputs[i].slot;
+    char name[128], text[128], path[RF_ERROR_PATH];
+    int found = rf_slot_param(ctx, slot, path, sizeof path);
+    rf_fail(ctx, RF_E_MUTATED, "input %zu %s of %s%s%s was changed in place since the forward", i,
+            rf_shape_text(&slot->view.shape, text, sizeof text), rf_frame_name(frame, name),
+            found ? ", parameter " : "", found ? path : "");
+    if (found)
+        rf_error_set_path(ctx, path);
+    return RF_E_MUTATED;
+}
+
 /* A handle on input number i as the function saw it: a leaf that wants a gradient, or not. */
 static rf_status replay_input(rf_frame *frame, rf_scope *s, size_t i, rf_tensor **out)
 {
@@ -173,10 +188,8 @@ static rf_status replay_input(rf_frame *frame, rf_scope *s, size_t i, rf_tensor 
         return RF_OK;
     const rf_slot *slot = &frame->inputs[i].slot;
     rf_status status = rf_slot_unpack(frame->ctx, slot, &storage, &view);
-    char name[128], text[128];
     if (status == RF_E_MUTATED && !slot->owner)
-        rf_fail(frame->ctx, status, "input %zu %s of %s was changed in place since the forward", i,
-                rf_shape_text(&slot->view.shape, text, sizeof text), rf_frame_name(frame, name));
+        replay_input_changed(frame, i);
     if (status)
         return status;
     *out = rf_handle_create(frame->ctx, s, storage, &view);

@@ -162,6 +162,16 @@ void rf_context_set_module(rf_context *ctx, const void *module, rf_path_writer w
     ctx->path_writer = writer;
 }
 
+void rf_error_set_path(rf_context *ctx, const char *path)
+{
+    snprintf(ctx->record.path, sizeof ctx->record.path, "%s", path);
+}
+
+void rf_context_set_param_finder(rf_context *ctx, rf_param_finder finder)
+{
+    ctx->param_finder = finder;
+}
+
 void rf_log_line(rf_context *ctx, const char *format, ...)
 {
     char line[RF_ERROR_MESSAGE];

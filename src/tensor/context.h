@@ -27,6 +27,15 @@ uint64_t rf_context_errors(const rf_context *ctx);
 typedef void (*rf_path_writer)(const void *module, char *buffer, size_t bytes);
 void rf_context_set_module(rf_context *ctx, const void *module, rf_path_writer writer,
                            const void **previous);
+/* The path of the error that was just recorded is this: of a parameter, rather than of the module
+ * that runs. */
+void rf_error_set_path(rf_context *ctx, const char *path);
+/* Write the path of the parameter whose bytes s are, in the tree around module. 0: there is none.
+ */
+struct rf_storage;
+typedef int (*rf_param_finder)(const void *module, const struct rf_storage *s, char *path,
+                               size_t bytes);
+void rf_context_set_param_finder(rf_context *ctx, rf_param_finder finder);
 /* A block that graph nodes may still point at (a module's shell): freed when no node is left, at
  * the latest with the context. The first member of the block. */
 typedef struct rf_retired {

@@ -62,6 +62,7 @@ struct rf_context {
     const char *op;     /* the op that runs now, for errors    */
     const void *module; /* the module that runs now, likewise  */
     rf_path_writer path_writer;
+    rf_param_finder param_finder; /* NULL: no module was made yet */
 
     uint64_t storage_clock;
     uint64_t node_clock;   /* order of recording             */

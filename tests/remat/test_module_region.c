@@ -43,21 +43,89 @@ static void bump(world *w, rf_tensor *t)
     free(bytes);
 }
 
-/* A bias is saved by no op: only the region itself can notice. */
+/* The error is a change of the parameter of that path. */
+static void assert_names(world *w, rf_status status, const char *path)
+{
+    const rf_error *error = rf_context_error(w->ctx);
+    assert_int_equal(status, RF_E_MUTATED);
+    assert_int_equal(error->code, RF_E_MUTATED);
+    assert_string_equal(error->path, path);
+    assert_non_null(strstr(error->message, path));
+    rf_scope_clear(w->s);
+}
+
+/* X12. A bias is saved by no op: only the region itself can notice. A weight, the ops notice too.
+ */
 static void test_parameters_changed_in_place(void **state)
 {
     world *w = *state;
-    static const char *const paths[] = {"0.bias", "0.weight", "2.bias"};
-    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
-        rf_module *m = chain(w->ctx, "ltl");
-        assert_ok(w->ctx, rf_checkpoint(m, NULL));
+    static const char *const paths[] = {"0.bias", "0.weight", "2.bias", "2.weight"};
+    for (size_t i = 0; i < 2 * sizeof paths / sizeof paths[0]; i++) {
+        const char *path = paths[i / 2];
+        rf_module *m = chain(w->ctx, "ltlt");
+        assert_ok(w->ctx,
+                  i % 2 ? rf_checkpoint_sequential_with(
+                              m, &(rf_sequential_options){.size = sizeof(rf_sequential_options),
+                                                          .segments = 2,
+                                                          .tail = 1})
+                        : rf_checkpoint(m, NULL));
         rf_tensor *loss = loss_of(w, m);
-        bump(w, rf_module_param(m, paths[i]));
-        assert_int_equal(rf_backward(w->s, loss), RF_E_MUTATED);
-        rf_scope_clear(w->s);
+        bump(w, rf_module_param(m, path));
+        assert_names(w, rf_backward(w->s, loss), path);
         assert_ok(w->ctx, rf_backward(w->s, loss_of(w, m))); /* and the next step is fine */
         rf_module_destroy(m);
     }
+}
+
+static rf_status with_weight(void *payload, rf_scope *s, const rf_values *in, rf_values *out)
+{
+    (void)payload;
+    out->v[0] = rf_sin(s, rf_matmul(s, in->v[0], in->v[1]));
+    return rf_scope_status(s);
+}
+
+/* A region around a function that is handed its parameter. */
+static rf_status handing_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
+{
+    rf_tensor *v[2] = {in->v[0], rf_module_param(m, "w")};
+    return rf_checkpoint_call(s, (rf_function){with_weight, NULL, NULL}, &(rf_values){v, 2}, out,
+                              NULL);
+}
+
+static const rf_module_class handing_class = {
+    .size = sizeof(rf_module_class), .name = "Handing", .forward = handing_forward};
+
+/* X12: wherever a parameter is read, deep in a tree; in a region of what is around it; in none. */
+static void test_changed_parameters_are_named(void **state)
+{
+    world *w = *state;
+    for (int i = 0; i < 4; i++) {
+        rf_module *root = chain(w->ctx, "tt"), *inner = chain(w->ctx, "tl"), *handing;
+        assert_ok(w->ctx, rf_module_create(&handing, w->ctx, &handing_class, NULL));
+        assert_ok(w->ctx, rf_module_add_param(handing, "w", world_leaf(w, WIDTH, WIDTH, 0.3)));
+        assert_ok(w->ctx, rf_nn_sequential_add(inner, handing));
+        assert_ok(w->ctx, rf_nn_sequential_add(root, inner));
+        if (i % 2)
+            assert_ok(w->ctx, rf_checkpoint(inner, NULL));
+        const char *path = i / 2 ? "2.2.w" : "2.1.weight";
+        rf_tensor *loss = loss_of(w, root);
+        bump(w, rf_module_param(root, path));
+        assert_names(w, rf_backward(w->s, loss), path);
+        rf_module_destroy(root);
+    }
+}
+
+/* X12: another tensor in its place. */
+static void test_replaced_parameters_are_named(void **state)
+{
+    world *w = *state;
+    rf_module *m = chain(w->ctx, "ltl");
+    assert_ok(w->ctx, rf_checkpoint(m, NULL));
+    rf_tensor *loss = loss_of(w, m);
+    assert_ok(w->ctx, rf_module_set_param(rf_module_child(m, 2), "weight",
+                                          world_leaf(w, WIDTH, WIDTH, 0.1)));
+    assert_names(w, rf_backward(w->s, loss), "2.weight");
+    rf_module_destroy(m);
 }
 
 /* Which gradients are wanted decides what ops save. */
@@ -71,8 +139,7 @@ static void test_parameters_frozen_meanwhile(void **state)
         assert_ok(w->ctx, rf_checkpoint(m, NULL));
         rf_tensor *loss = loss_of(w, m);
         assert_ok(w->ctx, rf_tensor_set_requires_grad(t, frozen));
-        assert_int_equal(rf_backward(w->s, loss), RF_E_MUTATED);
-        rf_scope_clear(w->s);
+        assert_names(w, rf_backward(w->s, loss), "0.weight");
         rf_module_destroy(m);
     }
 }
@@ -198,6 +265,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ROW(test_parameters_changed_in_place),
+        ROW(test_changed_parameters_are_named),
+        ROW(test_replaced_parameters_are_named),
         ROW(test_parameters_frozen_meanwhile),
         ROW(test_a_parameter_of_another_module_may_change),
         ROW(test_checkpoints_that_come_and_go),
