@@ -44,6 +44,14 @@ typedef enum rf_pass {
 
 /* In which pass the code that runs with scope s is. */
 RF_API rf_pass rf_pass_current(const rf_scope *s);
+/* The same of a context: for kernels, which know no scope (rf_op_call.ctx), and callbacks. A kernel
+ * that runs because backward asks for a value again is in the recompute, though the region's
+ * function has returned by then; backward rules and gradient hooks are where backward was called.
+ */
+RF_API rf_pass rf_context_pass(const rf_context *ctx);
+/* The number of the run of a region that the code belongs to, of the innermost; 0: of none. Every
+ * run has a new one, a recompute too; it is the `region` of the events of trace.h. */
+RF_API uint64_t rf_context_region(const rf_context *ctx);
 
 /* What a recompute checks of the values that it saves. */
 typedef enum rf_verify {

@@ -13,12 +13,23 @@ static int region_again(const rf_region_run *run)
     return 0;
 }
 
+/* A kernel that is computed again when backward asks runs in no region's function any more; it
+ * counts as recomputing all the same. */
+rf_pass rf_context_pass(const rf_context *ctx)
+{
+    if (ctx->recompute_depth)
+        return RF_PASS_RECOMPUTE;
+    return ctx->keeper ? RF_PASS_FORWARD : RF_PASS_PLAIN;
+}
+
 rf_pass rf_pass_current(const rf_scope *s)
 {
-    const rf_region_run *run = (const rf_region_run *)s->ctx->keeper;
-    if (!run)
-        return RF_PASS_PLAIN;
-    return region_again(run) ? RF_PASS_RECOMPUTE : RF_PASS_FORWARD;
+    return rf_context_pass(s->ctx);
+}
+
+uint64_t rf_context_region(const rf_context *ctx)
+{
+    return ctx->region;
 }
 
 static void region_give_up(const rf_region_call *call)
