@@ -1,5 +1,6 @@
 /* check_equality.c: one training step of a small GPT with dropout, plain and in every form of
- * checkpointing. Its loss and the gradients of all parameters must have the same bits. */
+ * checkpointing, with results computed again, kept, and sent away to each tier of memory. Its loss
+ * and the gradients of all parameters must have the same bits. */
 #include "cli/check.h"
 
 #include <stdio.h>
@@ -33,6 +34,12 @@ static const equality_form equality_forms[] = {
     {"sequential:2", {TRAIN_CHECKPOINT_SEQUENTIAL, 2, NULL}, 0},
     {"sequential:4", {TRAIN_CHECKPOINT_SEQUENTIAL, 4, NULL}, 0},
     {"nested", {TRAIN_CHECKPOINT_BLOCK, 0, NULL}, 1},
+    {"block:keep=matmul,linear", {TRAIN_CHECKPOINT_BLOCK, 0, "keep=matmul,linear"}, 0},
+    {"block:keep=*", {TRAIN_CHECKPOINT_BLOCK, 0, "keep=*"}, 0},
+    {"block:host=*", {TRAIN_CHECKPOINT_BLOCK, 0, "host=*"}, 0},
+    {"block:spill=*", {TRAIN_CHECKPOINT_BLOCK, 0, "spill=*"}, 0},
+    {"every:2:keep=attn;spill=mlp", {TRAIN_CHECKPOINT_EVERY, 2, "keep=attn;spill=mlp"}, 0},
+    {"sequential:2:host=linear", {TRAIN_CHECKPOINT_SEQUENTIAL, 2, "host=linear"}, 0},
 };
 
 static rf_status equality_add(void *payload, const char *path, rf_tensor *t)
@@ -115,6 +122,13 @@ static rf_status equality_model(rf_context *ctx, const equality_form *form, equa
     return status;
 }
 
+/* Where what is spilled goes: not into the current folder, which the check is not about. */
+static const char *equality_folder(void)
+{
+    const char *folder = getenv("TMPDIR");
+    return folder && *folder ? folder : "/tmp";
+}
+
 /* form: NULL is plain. */
 static equality_bits equality_run(const equality_form *form, uint64_t seed, size_t threads)
 {
@@ -123,6 +137,7 @@ static equality_bits equality_run(const equality_form *form, uint64_t seed, size
     rf_context_options opts = RF_CONTEXT_OPTIONS_INIT;
     opts.threads = threads;
     opts.seed = seed;
+    opts.spill_folder = equality_folder();
     bits.status = rf_context_create(&ctx, &opts);
     if (bits.status) {
         snprintf(bits.why, sizeof bits.why, "%s", rf_status_text(bits.status));
@@ -143,9 +158,9 @@ static void equality_tell(check_tally *tally, const char *name, const equality_b
     tally->made++;
     tally->failed += !same;
     if (same)
-        printf("  %-20s %zu bytes the same  ok\n", name, form->len);
+        printf("  %-28s %zu bytes the same  ok\n", name, form->len);
     else
-        printf("  %-20s %s\n", name,
+        printf("  %-28s %s\n", name,
                form->status    ? form->why
                : plain->status ? plain->why
                                : "other bits than plain: please report it");

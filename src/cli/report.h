@@ -19,8 +19,8 @@ enum {
 void report_error(const char *what, const char *where, const char *advice);
 /* The same from the last error of a context; where and advice may be NULL. */
 void report_failure(const rf_context *ctx, const char *where, const char *advice);
-/* What to do about a context's last error: about memory if it is one of memory, else `otherwise`.
- */
+/* What to do about a context's last error while training: about memory if it is one of memory, else
+ * `otherwise`. */
 const char *report_advice(const rf_context *ctx, const char *otherwise);
 /* "refrain: note: text": nothing is wrong, but worth knowing. */
 void report_note(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -28,6 +28,13 @@ static int sample_is_bytes(const sample_job *job)
     return job->config.shape.vocab <= 256;
 }
 
+static const char *sample_advice(const sample_job *job, const char *otherwise)
+{
+    return rf_context_error(job->ctx)->code == RF_E_MEMORY
+               ? "close other programs, or take a smaller model"
+               : otherwise;
+}
+
 /* ---- the prompt ---------------------------------------------------------------------------------
  */
 
@@ -146,7 +153,7 @@ static int sample_text(sample_job *job)
         sample_write(job, 0);
     for (uint64_t i = 0; i < job->options->tokens; i++) {
         if (sample_next(job)) {
-            report_failure(job->ctx, "sampling", report_advice(job->ctx, "try another folder"));
+            report_failure(job->ctx, "sampling", sample_advice(job, "try another folder"));
             return EXIT_FAILED;
         }
         sample_write(job, job->num - 1);
@@ -166,7 +173,7 @@ static int sample_load(sample_job *job)
     if (failed)
         return failed;
     if (rf_nn_gpt2(&job->model, job->ctx, &job->config.shape)) {
-        report_failure(job->ctx, "making the model", report_advice(job->ctx, "try another folder"));
+        report_failure(job->ctx, "making the model", sample_advice(job, "try another folder"));
         return EXIT_FAILED;
     }
     failed = folder_read_weights(job->model, job->options->from);

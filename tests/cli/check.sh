@@ -11,13 +11,21 @@ for op in matmul causal_attention layer_norm dropout cross_entropy relu_inplace;
 done
 for threads in '1 thread' '2 threads'; do
     sed -n "/plain, $threads\$/,/^\$/p" passed >part
-    for form in 'plain, again' block every:2 sequential:2 nested; do
-        grep -Eq "^  $form +[0-9]{5,} bytes the same  ok\$" part && ok "$form, $threads" || not_ok "$form, $threads" part
+    for form in 'plain, again' block every:2 sequential:2 nested block:keep=matmul,linear 'block:keep=*' \
+        'block:host=*' 'block:spill=*' 'every:2:keep=attn;spill=mlp' sequential:2:host=linear; do
+        grep -F "  $form " part | grep -Eq ' [0-9]{5,} bytes the same  ok$' && ok "$form, $threads" || not_ok "$form, $threads" part
     done
 done
 tr -d '\n' <passed | grep -q '[[:cntrl:]]' && not_ok "plain lines into a pipe" passed || ok "plain lines into a pipe"
 [ "$("$REFRAIN" check --threads 1 | grep -c '^loss and gradients')" -eq 1 ] && ok "one round with one thread" || not_ok "one round with one thread"
 check "another seed" "$REFRAIN" check --threads 1 --seed 5
+mkdir tmp.d
+check "what is spilled goes to TMPDIR" env TMPDIR="$PWD/tmp.d" "$REFRAIN" check --threads 1
+[ -z "$(ls -A tmp.d)" ] && ok "and nothing of it stays" || not_ok "and nothing of it stays"
+TMPDIR=$PWD/none "$REFRAIN" check --threads 1 >out 2>err
+same "no folder to spill to" 1 $?
+[ "$(grep -c 'spill=.* spill: cannot open' out)" -eq 2 ] && tail -n 1 out | grep -q '^2 of [0-9]* checks failed$' &&
+    ok "only what spills fails then" || not_ok "only what spills fails then" out
 fails "a stray word" 2 "belongs to no option" "$REFRAIN" check everything
 if [ -c /dev/full ]; then
     "$REFRAIN" check --threads 1 >/dev/full 2>err

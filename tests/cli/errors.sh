@@ -56,6 +56,11 @@ sed -i 's/"n_embd": 8/"n_embd": 12/' bad.d/config.json
 fails "config of another size" 1 "bad.d" "$REFRAIN" sample --from bad.d
 sed 's/"gpt2"/"bert"/' good.d/config.json >bad.d/config.json
 fails "config of another architecture" 1 "model_type" "$REFRAIN" sample --from bad.d
+# Wider than any address space, as above: and sample has none of train's options.
+sed 's/"n_embd": 8/"n_embd": 1048576/; s/"vocab_size": 256/"vocab_size": 2147483647/' good.d/config.json >bad.d/config.json
+"$REFRAIN" sample --from bad.d >out 2>err
+[ $? -eq 1 ] && grep -q '^refrain: .*bytes wanted; making the model.*; close other programs, or take a smaller model$' err &&
+    ! grep -q -e '--' err && ok "no memory to sample with" || not_ok "no memory to sample with" err
 printf '{"n_embd": ' >bad.d/config.json
 fails "config that is no JSON" 1 "bad.d" "$REFRAIN" sample --from bad.d
 cp good.d/config.json bad.d/config.json
