@@ -42,6 +42,12 @@ typedef struct grads {
     float x[COLUMNS], w[COLUMNS], y[COLUMNS];
 } grads;
 
+/* Kernels of a forward and a backward. */
+static uint64_t sines(rf_context *ctx)
+{
+    return rf_op_counts_of(ctx, "sin").executed;
+}
+
 static void chain_run(world *w, rf_module *m, int num, grads *g)
 {
     rf_scope *s;
@@ -66,8 +72,10 @@ static void test_2000_regions_of_one_module(void **state)
     grads plain, region;
     rf_module *m = link_new(w->ctx, 0.9);
     chain_run(w, m, 2000, &plain);
+    assert_int_equal(sines(w->ctx), 2000);
     assert_ok(w->ctx, rf_checkpoint(m, NULL));
     chain_run(w, m, 2000, &region);
+    assert_int_equal(sines(w->ctx), 2000 + 2 * 2000); /* they did run again */
     assert_memory_equal(&plain, &region, sizeof plain);
     uint64_t before = world_used(w, RF_MEM_OTHER);
     chain_run(w, m, 2000, &region);
@@ -141,6 +149,9 @@ static void test_10000_modules_in_a_tree(void **state)
         assert_ok(w->ctx,
                   rf_checkpoint_where(root, (rf_module_predicate){tree_all, NULL}, NULL, &applied));
         assert_int_equal(applied, TREE);
+        counts[0] = counts[1] = 0;
+        assert_ok(w->ctx, rf_module_each(root, tree_count, counts));
+        assert_int_equal(counts[1], TREE);
         rf_module_destroy(root);
     }
 }
@@ -153,6 +164,7 @@ typedef struct deep {
     int depth;
     int regions;
     grads g;
+    uint64_t sines;
     rf_status status;
 } deep;
 
@@ -212,6 +224,7 @@ static void *deep_run(void *payload)
         d->status = deep_step(d, m, s);
     if (d->status)
         fprintf(stderr, "# %s\n", rf_context_error(ctx)->message);
+    d->sines = sines(ctx);
     rf_module_destroy(m);
     rf_scope_close(s);
     rf_context_destroy(ctx);
@@ -237,6 +250,8 @@ static void test_nested_500_deep_on_a_small_stack(void **state)
     deep_on_small_stack(&plain);
     deep_on_small_stack(&region);
     assert_memory_equal(&plain.g, &region.g, sizeof plain.g);
+    assert_int_equal(plain.sines, 500);
+    assert_true(region.sines >= 2 * 500 - 1); /* at the very least, each but the last once more */
 }
 
 /* ---- what a region keeps ---- */

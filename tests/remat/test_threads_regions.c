@@ -7,6 +7,7 @@
 #include <refrain/nn.h>
 
 #include <pthread.h>
+#include <time.h>
 
 enum { THREADS = 4, STEPS = 4, DEPTH = 4, WIDTH = 8, ROWS = 4 };
 
@@ -24,6 +25,7 @@ typedef enum job_form {
 
 typedef struct job {
     int form;
+    uint64_t seed;
     pthread_barrier_t *barrier; /* NULL: begin at once */
     rf_context *ctx;
     rf_scope *s;
@@ -35,6 +37,14 @@ typedef struct job {
     int wrong_pass; /* how often a part found itself in a pass that it cannot be in */
 } job;
 
+/* Let the others go on, so that each is in the midst of what it does while they do theirs. */
+static void job_pause(const job *j)
+{
+    struct timespec little = {0, 50 * 1000};
+    if (j->barrier)
+        nanosleep(&little, NULL);
+}
+
 /* y = dropout(tanh(linear(child(x)))) + x; its self is its job. */
 static rf_status part_run(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
 {
@@ -45,6 +55,9 @@ static rf_status part_run(rf_module *m, rf_scope *s, const rf_values *in, rf_val
     j->wrong_pass += j->form == FORM_PLAIN && pass != RF_PASS_PLAIN;
     j->wrong_pass += j->form != FORM_PLAIN && pass == RF_PASS_PLAIN;
     j->wrong_pass += pass == RF_PASS_RECOMPUTE && !j->loss; /* nobody asked yet */
+    uint64_t region = rf_context_region(j->ctx);
+    job_pause(j);
+    j->wrong_pass += rf_pass_current(s) != pass || rf_context_region(j->ctx) != region;
     if (child)
         x = rf_module_call1(child, s, x);
     x = rf_module_call1(rf_module_find(m, "linear"), s, x);
@@ -102,7 +115,7 @@ static void *job_begin(void *payload)
     rf_sgd_options sgd = RF_SGD_OPTIONS_INIT;
     rf_context_options opts = RF_CONTEXT_OPTIONS_INIT;
     opts.threads = 1;
-    opts.seed = 17;
+    opts.seed = j->seed;
     sgd.momentum = 0.9;
     j->status = rf_context_create(&j->ctx, &opts);
     if (!j->status)
@@ -176,9 +189,9 @@ static void *job_run(void *payload)
 
 /* ---- tests ---- */
 
-static job alone(int form)
+static job alone(int form, uint64_t seed)
 {
-    job j = {.form = form};
+    job j = {.form = form, .seed = seed};
     job_run(&j);
     assert_int_equal(j.status, RF_OK);
     assert_int_equal(j.wrong_pass, 0);
@@ -195,28 +208,32 @@ static void assert_like(const job *j, const job *wanted)
         assert_int_equal(j->executed, wanted->executed);
 }
 
-/* X16: each form beside every other, all of them in their forwards and then in their recomputes at
- * the same time; what comes out, and how much was computed, is what it is alone. */
+/* X16: each form beside every other, with numbers of its own, all of them in their forwards and
+ * then in their recomputes at the same time; what comes out, and how much was computed, is what it
+ * is alone. */
 static void test_x16_regions_on_several_threads(void **state)
 {
-    job wanted[FORMS], jobs[THREADS];
+    job wanted[FORMS][THREADS], jobs[THREADS];
     pthread_t threads[THREADS];
     pthread_barrier_t barrier;
     (void)state;
-    for (int i = 0; i < FORMS; i++) {
-        wanted[i] = alone(i);
-        assert_like(&wanted[i], &wanted[FORM_PLAIN]);
-    }
-    assert_true(wanted[FORM_NESTED].executed > wanted[FORM_PLAIN].executed);
+    for (int form = 0; form < FORMS; form++)
+        for (int i = 0; i < THREADS; i++) {
+            wanted[form][i] = alone(form, 17 + (uint64_t)i);
+            assert_like(&wanted[form][i], &wanted[FORM_PLAIN][i]);
+        }
+    assert_true(wanted[FORM_NESTED][0].executed > wanted[FORM_PLAIN][0].executed);
+    assert_int_not_equal(wanted[FORM_PLAIN][0].hash, wanted[FORM_PLAIN][1].hash);
     assert_int_equal(pthread_barrier_init(&barrier, NULL, THREADS), 0);
     for (int first = 0; first < FORMS; first++) {
         for (int i = 0; i < THREADS; i++) {
-            jobs[i] = (job){.form = (first + i) % FORMS, .barrier = &barrier};
+            jobs[i] =
+                (job){.form = (first + i) % FORMS, .seed = 17 + (uint64_t)i, .barrier = &barrier};
             assert_int_equal(pthread_create(&threads[i], NULL, job_run, &jobs[i]), 0);
         }
         for (int i = 0; i < THREADS; i++) {
             pthread_join(threads[i], NULL);
-            assert_like(&jobs[i], &wanted[jobs[i].form]);
+            assert_like(&jobs[i], &wanted[jobs[i].form][i]);
         }
     }
     pthread_barrier_destroy(&barrier);
@@ -234,7 +251,7 @@ static void test_x16_a_context_changes_threads(void **state)
 {
     (void)state;
     for (int form = 0; form < FORMS; form++) {
-        job wanted = alone(form), j = {.form = form};
+        job wanted = alone(form, 17), j = {.form = form, .seed = 17};
         on_a_thread(job_begin, &j);
         for (int i = 0; i < STEPS; i++) {
             on_a_thread(job_forward, &j);
@@ -266,13 +283,13 @@ static void *job_fail(void *payload)
 
 static void test_x16_failures_stay_in_their_context(void **state)
 {
-    job wanted = alone(FORM_NESTED), jobs[THREADS];
+    job wanted = alone(FORM_NESTED, 17), jobs[THREADS];
     pthread_t threads[THREADS];
     pthread_barrier_t barrier;
     (void)state;
     assert_int_equal(pthread_barrier_init(&barrier, NULL, THREADS), 0);
     for (int i = 0; i < THREADS; i++) {
-        jobs[i] = (job){.form = FORM_NESTED, .barrier = &barrier};
+        jobs[i] = (job){.form = FORM_NESTED, .seed = 17, .barrier = &barrier};
         assert_int_equal(pthread_create(&threads[i], NULL, i % 2 ? job_fail : job_run, &jobs[i]),
                          0);
     }
