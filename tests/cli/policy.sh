@@ -4,12 +4,12 @@
 . "$(dirname "$0")/cases.inc"
 text
 
-# model FOLDER ARGUMENT...: a run of three steps that saves there.
+# model FOLDER ARGUMENT...: a run of three steps (or of $steps) that saves there.
 model() {
     folder=$1
     shift
     # shellcheck disable=SC2086
-    "$REFRAIN" train --data text $small --dropout 0.1 --steps 3 --save "$folder" "$@" >out 2>err
+    "$REFRAIN" train --data text $small --dropout 0.1 --steps "${steps:-3}" --save "$folder" "$@" >out 2>err
 }
 files_of() {
     ls -A "$1" | grep -v -e '^config.json$' -e '^model.safetensors$' -e '^tokenizer.json$' \
@@ -33,9 +33,15 @@ cmp -s f32.d/model.safetensors bf16.d/model.safetensors && not_ok "bf16 is anoth
     ok "bf16 is another precision"
 check "sizes in a saved model do not depend on the precision" sh -c \
     '[ "$(wc -c <f32.d/model.safetensors)" -eq "$(wc -c <bf16.d/model.safetensors)" ]'
-model report.d --checkpoint 'block:keep=matmul;spill=mlp,@<b>' --report report.html --explain
+# The plain step comes after the third: some must follow it.
+steps=6
+model longer.d --checkpoint none
+model report.d --checkpoint 'block:keep=matmul;spill=mlp,@<b>' --report report.html --explain --log report.jsonl
 check "a plain step in between, for --report, changes nothing" \
-    cmp f32.d/model.safetensors report.d/model.safetensors
+    cmp longer.d/model.safetensors report.d/model.safetensors
+same "and the steps after it are checkpointed again" "$(value report.jsonl 2 activation_peak_bytes)" \
+    "$(value report.jsonl 6 activation_peak_bytes)"
+steps=
 grep -q 'checkpoint block:keep=matmul;spill=mlp,@&lt;b&gt;' report.html && grep -q 'none: forward' report.html &&
     ok "the report names the policy" || not_ok "the report names the policy"
 
