@@ -91,14 +91,11 @@ typedef struct rf_optim_backward_options {
 /* rf_backward, rf_optim_step and rf_optim_zero_grad in one, with the same bits in parameters, state
  * and counters; but each gradient is applied and given back the moment it is whole (after all uses
  * of the parameter, its hooks, and the sum with a gradient that was there before), so that all of
- * them are never held at once. A parameter that a checkpointed region used is applied when the
+ * them are never held at once. A parameter that a checkpointed region read, with a gradient or
+ * without (under rf_detach, or by rf_tensor_item), or that is in its module, is applied when the
  * outermost region is done, as a recompute reads it; one whose bytes something else has saved (as
  * under rf_detach), or that the loss does not reach but that has a gradient, at the end.
  * Gradients of tensors that are not the optimiser's are added up as rf_backward does.
- *
- * What a region reads of a parameter that it has no gradient for (under rf_detach, or in its module
- * without being used there) may have been applied by the time it runs again: RF_E_MUTATED for the
- * region of a module; a function's must not do that.
  *
  * RF_E_STATE inside a region, another backward or a group of them, and where a hook's own backward
  * gives a gradient to a parameter that was applied already. After a failure that came before the

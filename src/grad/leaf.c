@@ -5,9 +5,10 @@
  * with an edge to the leaf have run by then, and given their slots back; but a region's function
  * runs again, from its first op on, as long as any node of the region is left. What is left is
  * told by the clock: a region's nodes are those recorded while it ran. So a leaf waits until all
- * nodes have run that were recorded since the outermost region around any of its users began. One
- * whose bytes somebody else has saved (without an edge, under rf_detach; or for a result that this
- * backward does not reach) waits for the end of the run.
+ * nodes have run that were recorded since the outermost region around any of its users began, or
+ * around anything that read its bytes without an edge (rf_storage_note_read). One whose bytes
+ * somebody else has saved (without an edge, under rf_detach; or for a result that this backward
+ * does not reach) waits for the end of the run.
  */
 #include "grad/engine.h"
 #include "tensor/dry.h"
@@ -46,10 +47,21 @@ static rf_status leaf_take(rf_run *run, rf_node *leaf, int last)
     return run->taker->take(run->taker, t);
 }
 
+/* Regions that read the bytes without an edge are users too. */
+static void leaf_unseen(rf_node *leaf)
+{
+    const rf_tensor *t = leaf->handles[0];
+    const rf_storage *s = t ? t->storage : NULL;
+    if (s && s->ctx->live_frames && s->read_since >= s->ctx->frames_begin &&
+        s->read_since < leaf->begin)
+        leaf->begin = s->read_since;
+}
+
 rf_status rf_leaf_whole(rf_run *run, rf_node *leaf)
 {
     if (!run->taker)
         return RF_OK;
+    leaf_unseen(leaf);
     if (leaf->begin >= run->clock)
         return leaf_take(run, leaf, 0);
     leaf_wait(run, leaf);

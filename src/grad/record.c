@@ -160,8 +160,11 @@ static rf_status record_run(recording *r, size_t num_in)
     status = record_allowed(r);
     if (status)
         return status;
-    for (size_t i = 0; i < num_in; i++)
+    for (size_t i = 0; i < num_in; i++) {
         r->versions[i] = r->in[i] ? r->in[i]->storage->version : 0;
+        if (r->in[i] && !(r->wanted & (1u << i)))
+            rf_storage_note_read(r->in[i]->storage);
+    }
     status = record_execute(r);
     if (status)
         return status;

@@ -214,9 +214,12 @@ static rf_status payload_call(void *payload, rf_scope *s, const rf_values *in, r
         return rf_fail(p->ctx, RF_E_STALE,
                        "a module was destroyed before the backward of its "
                        "region");
+    size_t ends[2];
     rf_status status = payload_check(p);
     if (status)
         return status;
+    if (rf_context_pass(p->ctx) == RF_PASS_FORWARD)
+        rf_params_note_read(p->m, payload_range(&p->part, p->m, ends));
     if (p->part.ranges)
         return rf_ranges_call(&p->part, p->m, s, in, out);
     return rf_module_forward(p->m, s, in, out);

@@ -79,6 +79,15 @@ uint64_t rf_params_stamp(const rf_module *m, const size_t *range, uint32_t *mark
     return h;
 }
 
+void rf_params_note_read(const rf_module *m, const size_t *range)
+{
+    params_walk w = params_begin(m, range);
+    const rf_named *named;
+    while ((named = params_next(&w)) != NULL)
+        if (named->t->storage)
+            rf_storage_note_read(named->t->storage);
+}
+
 static void params_write(const rf_module *m, const char *name, char *path, size_t bytes)
 {
     size_t length = rf_module_path(m, path, bytes), n = strlen(name);

@@ -17,6 +17,7 @@ void rf_frame_end_payloads(const rf_function *fn, const rf_region_hooks *hooks,
 static void frame_end(rf_frame *frame)
 {
     rf_context *ctx = frame->ctx;
+    ctx->live_frames--;
     while (frame->replays)
         rf_replay_end(frame->replays);
     rf_keep_end(&frame->keep);
@@ -278,6 +279,8 @@ rf_status rf_frame_create(rf_frame **out, rf_scope *s, const rf_region_call *cal
     frame->owner = (rf_slot_owner){frame_unpack, frame_release};
     frame->ctx = ctx;
     frame->refs = 1;
+    if (!ctx->live_frames++)
+        ctx->frames_begin = ctx->node_clock + 1;
     frame->keep.frame = frame;
     frame->verify = opts->verify;
     frame->fresh_random = opts->fresh_random;

@@ -70,6 +70,8 @@ struct rf_context {
     uint64_t region_clock; /* number of the latest activation */
     uint64_t region;       /* the activation that runs now; 0: none */
     uint64_t region_begin; /* the clock of the first node of the outermost activation */
+    uint64_t live_frames;  /* regions that may run again */
+    uint64_t frames_begin; /* the clock of the first node that any of them can have */
     rf_keeper *keeper;
     rf_run *run;
     rf_backward_group *group;                 /* that is open; NULL: none */

@@ -80,6 +80,7 @@ static rf_status read_ready(const rf_tensor *t)
         return rf_fail(ctx, RF_E_DEVICE,
                        "a dry run has no values: what is read here is a result of %s",
                        t->storage->maker ? t->storage->maker : "no op");
+    rf_storage_note_read(t->storage);
     if (t->storage->device == RF_DEVICE_META)
         return rf_fail(ctx, RF_E_DEVICE, "a tensor on the meta device has no values to read");
     return rf_storage_force(t->storage);

@@ -33,9 +33,10 @@ struct rf_storage {
     size_t bytes;
     void *data;
     rf_pending *pending;
-    rf_buffer buffer;  /* if borrowed */
-    rf_storage *later; /* waits for the end of a dry run: dry.h */
-    const char *maker; /* dry: the op that would have filled it, or NULL */
+    rf_buffer buffer;    /* if borrowed */
+    rf_storage *later;   /* waits for the end of a dry run: dry.h */
+    const char *maker;   /* dry: the op that would have filled it, or NULL */
+    uint64_t read_since; /* by regions, unseen: see rf_storage_note_read; 0: not */
 };
 
 /* On and off the context's list. */
@@ -67,6 +68,20 @@ static inline rf_storage *rf_storage_ref(rf_storage *s)
     return s;
 }
 void rf_storage_unref(rf_storage *s);
+
+/* A region that runs for the first time reads s, and no edge of the graph may tell of it. It will
+ * read it again when it runs again, which it may as long as a node is left that was recorded since
+ * the outermost region began: the smallest such clock is noted. What was noted before all regions
+ * that can still run again is forgotten. */
+static inline void rf_storage_note_read(rf_storage *s)
+{
+    const rf_context *ctx = s->ctx;
+    if (!ctx->keeper || ctx->recompute_depth)
+        return;
+    if (s->read_since < ctx->frames_begin || ctx->region_begin < s->read_since)
+        s->read_since = ctx->region_begin;
+}
+
 void rf_storage_set_class(rf_storage *s, rf_mem_class cls);
 
 #endif

@@ -259,6 +259,104 @@ static rf_tensor *loss_partial(world *w, trio *t)
     return rf_sum(w->s, rf_tanh(w->s, t->b));
 }
 
+/* What a region reads that no edge of the graph tells of. */
+typedef enum unseen_read {
+    UNSEEN_DETACHED,
+    UNSEEN_NO_GRAD,
+    UNSEEN_COPIED,
+    UNSEEN_READS
+} unseen_read;
+
+typedef struct unseen {
+    trio *t;
+    unseen_read how;
+    int nested;
+    int regions; /* one after the other */
+} unseen;
+
+static rf_tensor *unseen_bias(const unseen *u, rf_scope *s)
+{
+    float values[N];
+    rf_tensor *b = u->t->b;
+    if (u->how == UNSEEN_DETACHED)
+        return rf_detach(s, b);
+    if (u->how == UNSEEN_COPIED)
+        return rf_tensor_copy_out(b, values, sizeof values)
+                   ? NULL
+                   : rf_tensor_copy_in(s, RF_F32, 2, (int64_t[]){1, N}, values);
+    rf_scope_set_grad(s, 0);
+    b = rf_affine(s, b, 1, 0);
+    rf_scope_set_grad(s, 1);
+    return b;
+}
+
+/* b is added, so that nothing saves it; the recompute reads it for the second tanh. */
+static rf_status unseen_region(void *payload, rf_scope *s, const rf_values *in, rf_values *out)
+{
+    const unseen *u = payload;
+    rf_tensor *x = rf_tanh(s, in->v[0]);
+    x = rf_tanh(s, rf_add(s, x, unseen_bias(u, s)));
+    out->v[0] = rf_mul(s, x, x);
+    return rf_scope_status(s);
+}
+
+static rf_status unseen_around(void *payload, rf_scope *s, const rf_values *in, rf_values *out)
+{
+    rf_tensor *x = rf_tanh(s, in->v[0]);
+    rf_values from = {&x, 1};
+    rf_status status =
+        rf_checkpoint_call(s, (rf_function){unseen_region, payload, NULL}, &from, out, NULL);
+    out->v[0] = rf_sin(s, out->v[0]);
+    return status ? status : rf_scope_status(s);
+}
+
+/* Backward comes to what gives b its gradient first, and to the region after that. */
+static rf_tensor *loss_unseen(world *w, trio *t, unseen *u)
+{
+    u->t = t;
+    rf_function fn = {u->nested ? unseen_around : unseen_region, u, NULL};
+    rf_tensor *x = rf_matmul(w->s, rf_matmul(w->s, trio_input(w), t->v), t->w);
+    for (int i = 0; i < u->regions; i++)
+        x = world_region(w, fn, x, NULL);
+    return rf_sum(w->s, rf_sin(w->s, rf_add(w->s, x, t->b)));
+}
+
+static void unseen_run(world *w, unseen u, int together, float *bits)
+{
+    trio t;
+    trio_begin(w, &t);
+    for (int i = 0; i < 2; i++) {
+        rf_tensor *l = loss_unseen(w, &t, &u);
+        assert_ok(w->ctx, rf_scope_status(w->s));
+        if (together) {
+            assert_ok(w->ctx, rf_optim_backward(t.optim, w->s, l, NULL));
+        } else {
+            assert_ok(w->ctx, rf_backward(w->s, l));
+            assert_ok(w->ctx, rf_optim_step(t.optim));
+            rf_optim_zero_grad(t.optim);
+        }
+    }
+    assert_ok(w->ctx, rf_tensor_copy_out(t.w, bits, N * N * sizeof *bits));
+    assert_ok(w->ctx, rf_tensor_copy_out(t.v, bits + N * N, N * N * sizeof *bits));
+    assert_ok(w->ctx, rf_tensor_copy_out(t.b, bits + 2 * N * N, N * sizeof *bits));
+    trio_end(w, &t);
+}
+
+static void test_a_parameter_that_is_read_unseen(void **state)
+{
+    world *w = *state;
+    float apart[2 * N * N + N], together[2 * N * N + N];
+    for (int how = 0; how < UNSEEN_READS; how++)
+        for (int nested = 0; nested < 2; nested++) {
+            unseen u = {.how = (unseen_read)how, .nested = nested};
+            for (u.regions = 1; u.regions <= 2; u.regions++) {
+                unseen_run(w, u, 0, apart);
+                unseen_run(w, u, 1, together);
+                assert_memory_equal(apart, together, sizeof apart);
+            }
+        }
+}
+
 static rf_status hook_double(void *payload, rf_scope *s, rf_tensor **grad)
 {
     ++*(int *)payload;
@@ -378,6 +476,51 @@ static void test_a_bias_that_a_recompute_still_reads(void **state)
     }
 }
 
+/* A module that has w, and does not use it. */
+static rf_status idle_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
+{
+    (void)m;
+    out->v[0] = rf_tanh(s, rf_tanh(s, in->v[0]));
+    return rf_scope_status(s);
+}
+
+static const rf_module_class idle_class = {
+    .size = sizeof(rf_module_class), .name = "Idle", .forward = idle_forward};
+
+static void idle_run(world *w, int regions, int together, float *bits)
+{
+    trio t = {0};
+    assert_ok(w->ctx, rf_module_create(&t.m, w->ctx, &idle_class, NULL));
+    t.w = trio_param(w, &t, "w", 0.1, 1);
+    t.v = trio_param(w, &t, "v", 0.2, 1);
+    assert_ok(w->ctx, rf_optim_sgd(&t.optim, t.m, NULL));
+    if (regions)
+        assert_ok(w->ctx, rf_checkpoint(t.m, NULL));
+    rf_tensor *x = rf_module_call1(t.m, w->s, rf_matmul(w->s, trio_input(w), t.v));
+    rf_tensor *loss = rf_sum(w->s, rf_matmul(w->s, x, t.w));
+    if (together) {
+        assert_ok(w->ctx, rf_optim_backward(t.optim, w->s, loss, NULL));
+    } else {
+        assert_ok(w->ctx, rf_backward(w->s, loss));
+        assert_ok(w->ctx, rf_optim_step(t.optim));
+    }
+    assert_ok(w->ctx, rf_tensor_copy_out(t.w, bits, N * N * sizeof *bits));
+    assert_ok(w->ctx, rf_tensor_copy_out(t.v, bits + N * N, N * N * sizeof *bits));
+    trio_end(w, &t);
+}
+
+/* What a region's module has may not change while it waits, used or not. */
+static void test_a_parameter_of_a_module_that_does_not_use_it(void **state)
+{
+    world *w = *state;
+    float wanted[2 * N * N], bits[2 * N * N];
+    idle_run(w, 0, 0, wanted);
+    for (int regions = 0; regions < 2; regions++) {
+        idle_run(w, regions, 1, bits);
+        assert_memory_equal(bits, wanted, sizeof bits);
+    }
+}
+
 /* ---- what is refused ---- */
 
 static rf_status hook_backward(void *payload, rf_scope *s, rf_tensor **grad)
@@ -484,6 +627,9 @@ static uint64_t gradient_peak(int regions, int together, uint64_t *activations)
         assert_ok(w.ctx, rf_checkpoint_sequential(m, (size_t)regions, NULL));
     assert_ok(w.ctx, rf_optim_sgd(&optim, m, NULL));
     rf_tensor *x = rf_detach(w.s, world_leaf(&w, ROWS, WIDTH, 0.1));
+    /* What regions read before, that are done, is no reason to wait. */
+    assert_ok(w.ctx, rf_backward(w.s, rf_sum(w.s, rf_module_call1(m, w.s, x))));
+    rf_optim_zero_grad(optim);
     rf_tensor *loss = rf_sum(w.s, rf_module_call1(m, w.s, x));
     rf_memory_reset_peak(w.ctx);
     if (together)
@@ -629,7 +775,9 @@ int main(void)
         cmocka_unit_test(test_bits_for_every_rule),
         cmocka_unit_test(test_bits_for_every_form),
         ROW(test_a_parameter_that_is_still_read),
+        ROW(test_a_parameter_that_is_read_unseen),
         ROW(test_a_bias_that_a_recompute_still_reads),
+        ROW(test_a_parameter_of_a_module_that_does_not_use_it),
         ROW(test_what_is_refused),
         ROW(test_a_seed),
         cmocka_unit_test(test_peak_of_gradients),
