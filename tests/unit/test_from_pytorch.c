@@ -271,6 +271,15 @@ static void use_sequential_tail(world *w)
     rf_module_destroy(row);
 }
 
+static void use_ranges(world *w)
+{
+    static const rf_range ranges[] = {{.first = 0, .count = 4}, {.first = 2, .count = 2}};
+    rf_module *row = row_of_linears(w, 3);
+    assert_ok(w->ctx, rf_checkpoint_ranges(row, ranges, 2, NULL));
+    assert_int_equal(module_step(w, row, "tanh"), 3 + 2); /* each of two once more */
+    rf_module_destroy(row);
+}
+
 static void use_errors(world *w)
 {
     assert_int_equal(waver_backward(w, 3, RF_VERIFY_SHAPES, 0), RF_E_REPLAY_FEWER);
@@ -750,6 +759,7 @@ static const struct {
     {"GraphExecGroup()", use_group},
     {"checkpoint_sequential(fns, segments, x)", use_sequential},
     {"the tail in a region, the split told (not there)", use_sequential_tail},
+    {"ranges in ranges of a sequence (not there)", use_ranges},
     {"CheckpointError", use_errors},
     {"\"am I in a recompute?\" (not there)", use_pass},
     {"create_selective_checkpoint_contexts([ops])", use_fates},
