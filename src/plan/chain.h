@@ -14,11 +14,9 @@
  * A plan is a tree, as an array in preorder, so that it can be carried out by nested regions:
  *   KEEP    the stage runs with an option and its record stays until its backward;
  *   REGION  stages first .. first + count - 1 run and only the input of the first stays; when
- *           backward comes to them they run again, as the num_nodes nodes that follow say;
- *   LATE    as REGION, but the record of the last stage (with the option) stays while its input
- *           goes: the nodes that follow plan the stages before it, which run again just before
- *           its backward. Only with free schedules.
- * Nodes side by side cover consecutive stages; those on top cover the chain.
+ *           backward comes to them they run again, as the num_nodes nodes that follow say.
+ * Nodes side by side cover consecutive stages; those on top cover the chain. Schedules that do not
+ * nest are a list of steps.
  */
 #ifndef RF_PLAN_CHAIN_H
 #define RF_PLAN_CHAIN_H
@@ -50,13 +48,12 @@ typedef struct rf_chain {
 typedef enum rf_chain_node_kind {
     RF_CHAIN_KEEP,
     RF_CHAIN_REGION,
-    RF_CHAIN_LATE,
 } rf_chain_node_kind;
 
 typedef struct rf_chain_node {
     uint32_t kind;
     uint32_t first, count; /* stages; a KEEP has one */
-    uint32_t option;       /* of the stage kept, counted from its first; 0 for a REGION */
+    uint32_t option;       /* of the stage kept, from 0 on; 0 for a REGION */
     uint32_t num_nodes;    /* that follow and belong to it; 0 for a KEEP */
 } rf_chain_node;
 
@@ -109,7 +106,7 @@ typedef struct rf_chain_front_options {
     size_t size;
     size_t threads; /* 0 is 1 */
     size_t levels;  /* memory levels of a table; 0: as many as are cheap for this chain */
-    int free;       /* not only what nested regions can do: LATE nodes, and any steps */
+    int free;       /* any steps, not only those of nested regions */
     int no_exact;   /* free: answer even a short chain by the tables, not by exact search */
 } rf_chain_front_options;
 

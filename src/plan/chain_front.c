@@ -111,18 +111,22 @@ static rf_status front_offer(front_work *w, const rf_chain_cost *cost)
     return status;
 }
 
-/* The plan in the work's list: unfolded, simulated, offered. */
+/* The steps in the work's list: simulated and offered. Both lists are empty afterwards. */
+static rf_status front_offer_steps(front_work *w, rf_chain_cost *cost)
+{
+    rf_chain_front *front = w->front;
+    rf_status status = rf_chain_simulate(cost, &front->alloc, front->chain, &w->steps);
+    if (!status)
+        status = front_offer(w, cost);
+    w->plan.num = w->steps.num = 0;
+    return status;
+}
+
 static rf_status front_offer_plan(front_work *w, rf_chain_cost *cost)
 {
     const rf_chain_front *front = w->front;
-    w->steps.num = 0;
     rf_status status = rf_chain_unfold(&w->steps, &front->alloc, front->chain, &w->plan);
-    if (!status)
-        status = rf_chain_simulate(cost, &front->alloc, front->chain, &w->steps);
-    if (!status)
-        status = front_offer(w, cost);
-    w->plan.num = 0;
-    return status;
+    return status ? status : front_offer_steps(w, cost);
 }
 
 /* ---- candidates ---- */
@@ -140,23 +144,48 @@ static rf_status front_offer_plain(front_work *w)
 
 static rf_status front_offer_least(front_work *w, const rf_chain_cells *cells)
 {
-    uint64_t peak;
     rf_chain_cost cost;
-    rf_status status = rf_chain_least(&w->plan, &peak, &w->front->alloc, cells);
+    rf_status status = rf_chain_least(&w->plan, &w->front->alloc, cells);
     return status ? status : front_offer_plan(w, &cost);
 }
 
-/* Levels that are worth their time: more for chains with few cells. */
-static size_t front_levels(const rf_chain_front *front, const rf_chain_cells *cells)
+/* Levels that are worth their time and memory: more for chains with few cells. */
+static size_t front_levels(const rf_chain_front *front, const rf_chain_cells *cells,
+                           const rf_chain_windows *windows)
 {
-    double num = (double)cells->num, choices = num * (double)front->chain->num_stages / 3;
+    double rows = (double)rf_chain_table_count(cells, windows);
+    double work = FRONT_TABLE_WORK / (rows * (double)front->chain->num_stages / 3);
+    double fit = (double)(FRONT_TABLE_BYTES / sizeof(float)) / rows;
+    double levels = work < fit ? work : fit;
+    return levels < FRONT_LEVELS_MOST ? (size_t)levels : FRONT_LEVELS_MOST;
+}
+
+/* With free schedules, windows as wide as leave levels enough. */
+static void front_size_table(const rf_chain_front *front, const rf_chain_cells *cells,
+                             rf_chain_table_options *opts)
+{
+    size_t window = front->opts.free ? FRONT_WINDOW : 0, levels;
+    for (;; window /= 2) {
+        opts->windows = (rf_chain_windows){window, window};
+        levels = front_levels(front, cells, &opts->windows);
+        if (levels >= FRONT_LEVELS_LEAST || !window)
+            break;
+    }
+    opts->levels = levels > FRONT_LEVELS_LEAST ? levels : FRONT_LEVELS_LEAST;
     if (front->opts.levels)
-        return front->opts.levels < FRONT_LEVELS_LIMIT ? front->opts.levels : FRONT_LEVELS_LIMIT;
-    double levels = FRONT_TABLE_WORK / choices;
-    double fit = (double)(FRONT_TABLE_BYTES / sizeof(float)) / num;
-    levels = levels < fit ? levels : fit;
-    levels = levels < FRONT_LEVELS_MOST ? levels : FRONT_LEVELS_MOST;
-    return levels > FRONT_LEVELS_LEAST ? (size_t)levels : FRONT_LEVELS_LEAST;
+        opts->levels =
+            front->opts.levels < FRONT_LEVELS_LIMIT ? front->opts.levels : FRONT_LEVELS_LIMIT;
+}
+
+static rf_status front_offer_level(front_work *w, const rf_chain_table *table, size_t level)
+{
+    rf_chain_cost cost;
+    if (w->front->opts.free) {
+        rf_status status = rf_chain_table_steps(table, level, &w->steps);
+        return status ? status : front_offer_steps(w, &cost);
+    }
+    rf_status status = rf_chain_table_nodes(table, level, &w->plan);
+    return status ? status : front_offer_plan(w, &cost);
 }
 
 /* Every level of a table whose highest stands for these bytes, the input not among them. */
@@ -164,21 +193,16 @@ static rf_status front_offer_table(front_work *w, const rf_chain_cells *cells, u
 {
     rf_chain_front *front = w->front;
     rf_chain_table *table;
-    rf_chain_table_options opts = {bytes, front_levels(front, cells), front->opts.threads,
-                                   front->opts.free ? FRONT_WINDOW : 0};
+    rf_chain_table_options opts = {.bytes = bytes, .threads = front->opts.threads};
+    front_size_table(front, cells, &opts);
     rf_status status = rf_chain_table_begin(&table, &front->alloc, cells, &opts);
     if (status)
         return status;
     if (rf_chain_table_bytes(table) > front->table_bytes)
         front->table_bytes = rf_chain_table_bytes(table);
-    for (size_t level = 0; level <= rf_chain_table_levels(table) && !status; level++) {
-        rf_chain_cost cost;
-        if (!rf_chain_table_improves(table, level))
-            continue;
-        status = rf_chain_table_plan(table, level, &w->plan);
-        if (!status)
-            status = front_offer_plan(w, &cost);
-    }
+    for (size_t level = 0; level <= rf_chain_table_levels(table) && !status; level++)
+        if (rf_chain_table_improves(table, level))
+            status = front_offer_level(w, table, level);
     rf_chain_table_end(table);
     return status;
 }
@@ -192,12 +216,9 @@ static rf_status front_offer_exact(front_work *w, uint64_t budget, size_t times)
     rf_status status = RF_OK;
     rf_chain_cost cost = {.peak = budget + 1};
     for (size_t i = 0; i < times && cost.peak && !status; i++) {
-        w->steps.num = 0;
         status = rf_chain_exact(&w->steps, &front->alloc, front->chain, cost.peak - 1, &states);
         if (!status)
-            status = rf_chain_simulate(&cost, &front->alloc, front->chain, &w->steps);
-        if (!status)
-            status = front_offer(w, &cost);
+            status = front_offer_steps(w, &cost);
     }
     return status == RF_E_BUDGET || status == RF_E_UNSUPPORTED ? RF_OK : status;
 }

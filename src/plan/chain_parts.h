@@ -98,50 +98,68 @@ static inline size_t rf_chain_cells_find(const rf_chain_cells *cells, size_t s, 
 
 /* ---- the recurrence ---- */
 
-/* A list of nodes to be found: over stages s .. t with `level` of memory; or, with late an option's
- * number + 1, the nodes of a LATE whose last stage is t, over s .. t - 1. The record of t is then
- * not counted in the level. */
+/* What is still to be done, of stages s .. t, with `level` of memory (see chain_recurrence.c). */
 typedef struct rf_chain_list {
-    uint32_t s, t, level, late;
+    uint32_t s, t;
+    uint32_t late; /* option + 1 of t, whose record waits and is not counted in the level; or 0 */
+    uint32_t loan; /* a value between s and t + 1 that is there and may go; or 0                */
+    uint32_t level;
 } rf_chain_list;
 
-/* What a list can begin with: a node over stages s .. last. */
+/* How a list can begin: stages from .. last run forward (none, if from > last), then `rest` is
+ * done, then `own`, then the backward of a stage that was kept. */
 typedef struct rf_chain_choice {
-    uint32_t kind; /* rf_chain_node_kind */
-    uint32_t last, option;
-    uint64_t need; /* bytes without which it cannot be chosen        */
-    uint64_t held; /* bytes that it keeps from what comes after it   */
-    double time;   /* of its first forward, and of a KEEP's backward */
+    uint32_t from, last;
+    uint32_t record;         /* option + 1 of `last`, whose record stays; or 0       */
+    uint32_t drop;           /* the input of `from` goes                             */
+    uint32_t kept;           /* the stage is KEPT: its backward ends the list        */
+    uint64_t need;           /* bytes without which it cannot be chosen              */
+    uint64_t held;           /* bytes that rest has less                             */
+    uint64_t own_held;       /* and own                                              */
+    double time;             /* of the forward, and of a kept stage's backward       */
+    rf_chain_list rest, own; /* without levels; s > t where there is nothing   */
 } rf_chain_choice;
 
-/* Nonzero, after a REGION: enough. */
+/* How many stages after s lists with late may end, and values after s loans may be. 0: none. */
+typedef struct rf_chain_windows {
+    size_t late, loan;
+} rf_chain_windows;
+
+/* Nonzero: no choice with a longer forward is wanted. */
 typedef int (*rf_chain_visit)(void *payload, const rf_chain_choice *choice);
-/* Everything that a list can begin with, LATE nodes of up to `window` stages before their last
- * among it. need never falls from one REGION to the next. */
-void rf_chain_each(const rf_chain *c, const rf_chain_list *list, size_t window,
+/* Everything that a list can begin with. It is not empty, and t's backward is not all of it. */
+void rf_chain_each(const rf_chain *c, const rf_chain_list *list, const rf_chain_windows *windows,
                    rf_chain_visit visit, void *payload);
 
-/* The first node of a list, what is left for the nodes after it, and what for its own. */
-typedef struct rf_chain_first {
-    rf_chain_choice choice;
-    rf_chain_list rest, own;
-} rf_chain_first;
+static inline int rf_chain_list_empty(const rf_chain_list *list)
+{
+    return list->s > list->t;
+}
+
+/* Only t's backward is left: value t and the record are there. */
+static inline int rf_chain_list_last(const rf_chain_list *list)
+{
+    return list->late && list->s == list->t;
+}
+
+/* Finds a list's choice, with the levels of rest and own. */
 typedef void (*rf_chain_choose)(const void *payload, const rf_chain_list *list,
-                                rf_chain_first *out);
-/* The tree that `choose` makes of a list, appended to out. */
+                                rf_chain_choice *out);
 typedef struct rf_chain_tracer {
     const rf_allocator *alloc;
     size_t num_stages;
     rf_chain_choose choose;
     const void *payload;
 } rf_chain_tracer;
-rf_status rf_chain_trace(rf_chain_nodes *out, const rf_chain_tracer *tracer, rf_chain_list list);
+/* What `choose` makes of a whole chain, appended to out: as a tree, where there are no windows, or
+ * as steps. */
+rf_status rf_chain_trace_nodes(rf_chain_nodes *out, const rf_chain_tracer *tracer, size_t level);
+rf_status rf_chain_trace_steps(rf_chain_steps *out, const rf_chain_tracer *tracer, size_t level);
 
 /* ---- the least memory ---- */
 
-/* The plan of least peak, and that peak, the chain's input not counted. Exact for nested regions.
- */
-rf_status rf_chain_least(rf_chain_nodes *out, uint64_t *peak, const rf_allocator *alloc,
+/* The plan of least peak. Exact for nested regions. */
+rf_status rf_chain_least(rf_chain_nodes *out, const rf_allocator *alloc,
                          const rf_chain_cells *cells);
 
 /* ---- the table ---- */
@@ -152,15 +170,19 @@ typedef struct rf_chain_table_options {
     uint64_t bytes; /* what the highest level stands for, the chain's input not counted */
     size_t levels;
     size_t threads;
-    size_t window; /* LATE nodes of up to so many stages before their last; 0: none */
+    rf_chain_windows windows;
 } rf_chain_table_options;
 
+/* Rows of a table: each of levels + 1 floats. */
+size_t rf_chain_table_count(const rf_chain_cells *cells, const rf_chain_windows *windows);
 rf_status rf_chain_table_begin(rf_chain_table **out, const rf_allocator *alloc,
                                const rf_chain_cells *cells, const rf_chain_table_options *opts);
 /* Whether a level has a plan that is better than that of the level below. */
 int rf_chain_table_improves(const rf_chain_table *table, size_t level);
-/* The plan of a level that has one, appended to out. */
-rf_status rf_chain_table_plan(const rf_chain_table *table, size_t level, rf_chain_nodes *out);
+/* The plan of a level that has one, appended to out: as a tree, where there are no windows, or as
+ * steps. */
+rf_status rf_chain_table_nodes(const rf_chain_table *table, size_t level, rf_chain_nodes *out);
+rf_status rf_chain_table_steps(const rf_chain_table *table, size_t level, rf_chain_steps *out);
 size_t rf_chain_table_levels(const rf_chain_table *table); /* may be fewer than asked for */
 size_t rf_chain_table_bytes(const rf_chain_table *table);
 void rf_chain_table_end(rf_chain_table *table);

@@ -126,23 +126,17 @@ static int unfold_fits(const plan_unfolding *u, size_t at, size_t end, size_t st
         return 0;
     if (node->kind == RF_CHAIN_KEEP)
         return node->count == 1 && !node->num_nodes;
-    return node->num_nodes && node->count >= (node->kind == RF_CHAIN_LATE ? 2u : 1u) &&
-           node->kind <= RF_CHAIN_LATE;
+    return node->kind == RF_CHAIN_REGION && node->num_nodes;
 }
 
 /* The forward of one node. */
 static rf_status unfold_forward(plan_unfolding *u, const rf_chain_node *node)
 {
-    uint32_t last = node->first + node->count - 1, kind = RF_CHAIN_FORWARD_STORE;
     if (node->kind == RF_CHAIN_KEEP)
         return unfold_step(u, RF_CHAIN_FORWARD_KEEP, node->first, node->option);
-    rf_status status = RF_OK;
-    for (uint32_t i = node->first; i <= last && !status; i++) {
-        if (i == last && node->kind == RF_CHAIN_LATE)
-            kind = RF_CHAIN_FORWARD_KEEP_DROP;
-        status = unfold_step(u, kind, i, node->option);
-        kind = RF_CHAIN_FORWARD_DROP;
-    }
+    rf_status status = unfold_step(u, RF_CHAIN_FORWARD_STORE, node->first, 0);
+    for (uint32_t i = 1; i < node->count && !status; i++)
+        status = unfold_step(u, RF_CHAIN_FORWARD_DROP, node->first + i, 0);
     return status;
 }
 
@@ -162,18 +156,13 @@ static rf_status unfold_list(plan_unfolding *u, size_t at, size_t end, size_t fi
     return status;
 }
 
-/* The backward of one node: a REGION or LATE first runs again. */
+/* The backward of one node: a REGION first runs again. */
 static rf_status unfold_backward(plan_unfolding *u, size_t at)
 {
     const rf_chain_node *node = &u->plan->v[at];
-    size_t last = node->first + node->count - 1;
-    rf_status status = RF_OK;
-    if (node->kind != RF_CHAIN_KEEP)
-        status = unfold_list(u, at + 1, at + 1 + node->num_nodes, node->first,
-                             last + (node->kind == RF_CHAIN_REGION));
-    if (!status && node->kind != RF_CHAIN_REGION)
-        status = unfold_step(u, RF_CHAIN_BACKWARD, (uint32_t)last, node->option);
-    return status;
+    if (node->kind == RF_CHAIN_KEEP)
+        return unfold_step(u, RF_CHAIN_BACKWARD, node->first, node->option);
+    return unfold_list(u, at + 1, at + 1 + node->num_nodes, node->first, node->first + node->count);
 }
 
 rf_status rf_chain_unfold(rf_chain_steps *out, const rf_allocator *alloc, const rf_chain *chain,

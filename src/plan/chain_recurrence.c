@@ -1,164 +1,204 @@
-/* chain_recurrence.c: the choices that a sub-chain has, and the tree that choices make.
+/* chain_recurrence.c: the choices that a sub-chain has.
  *
  * C(s,t,m) is the least time to run stages s..t forward and backward with m bytes; value s is
  * stored and counted by the caller, the gradient of value t + 1 is there and counted here. With
- * v_i, d_i for the bytes of value i and of its gradient, and of option k of stage s
- * A_k for the record, of_k and ob_k for work spaces, f_k and b_k for times:
+ * v_i, d_i for the bytes of value i and of its gradient, of stage s of_s for its work space, and of
+ * its option k A_k for the record, of_k and ob_k for work spaces, f_k and b_k for times:
  *
  *   C(s,t,m) = min of
  *     KEEP k:     f_k + C(s+1, t, m - A_k) + b_k                                     if m >= need
  *                 need = max(d_{t+1} + A_k + of_k,  A_k + d_{s+1} + d_s + ob_k)
- *     REGION s..i (i < t):  sum of f over s..i  +  C(i+1, t, m - v_{i+1})  +  C(s, i, m)
+ *     REGION i:   walk(s..i) + C(i+1, t, m - v_{i+1}) + C(s, i, m)    for s <= i < t
  *                 need = d_{t+1} + max over j in s..i of (v_j unless j = s) + v_{j+1} + of_j
  *   C(t+1,t,m) = 0
  *
- * after Beaumont, Eyraud-Dubois, Herrmann, Joly, Shilova 2019, with options per stage and both
- * gradients counted in a backward. The replay C(s,i,m) may use all m bytes, for v_{i+1} and all
- * behind it is gone by then. Exact among schedules that keep what they store until its backward.
+ * where walk is the sum of forwards. After Beaumont, Eyraud-Dubois, Herrmann, Joly, Shilova 2019,
+ * with options per stage and both gradients counted in a backward. The replay C(s,i,m) may use all
+ * m bytes, for v_{i+1} and all behind it is gone by then. This is exact among schedules that keep
+ * what they store until its backward, which are those that nested regions can carry out.
  *
- * Those that do not gain most by keeping a record without its stage's input, which runs again just
- * before the record's backward and leaves what earlier backwards want. That is a LATE node, and
- * D(s,t,k,m) is the least time of its second part: the record k of stage t is there besides the m
- * bytes, value t is not.
+ * Other schedules gain by two moves. LATE: a record stays without its stage's input, which runs
+ * again just before the record's backward, and leaves on its way what earlier backwards want.
+ * D(s,t,k,m) is the rest of that: record k of stage t is there besides m bytes, value t is not.
+ * LOAN: a stored value goes when it was used for the last time but one, for its own stage's
+ * backward gets it again from value s. H(s,l,t,m) has value l, s < l < t, counted in m.
  *
- *   C and D(s,t,..,m) may also choose
- *     LATE s..i k (s < i < t):  sum of f over s..i-1 + f_k + rest(i+1, t, m - A_k) + D(s, i, k, m -
- * A_k) need = d_{t+1} + max(that of the walk over s..i-1,  v_i + A_k + of_k) D(s,t,k,m), s < t,
- * chooses as C does, its rest from D; replays have A_k bytes more, and so has a KEEP's backward,
- * for the record is gone by then D(t,t,k,m) = b_k                                         if m >=
- * d_{t+1} + d_t + ob_k
+ *   C may also choose
+ *     LATE i k:   walk(s..i-1) + f_k + C(i+1, t, m - A_k) + D(s, i, k, m - A_k)    for s < i < t
+ *                 need = d_{t+1} + max(that of the walk, v_i + A_k + of_k)
+ *     LEND i:     walk(s..i) + H(s, i+1, t, m)
+ *   H(s,l,t,m) = min of
+ *     C(l, t, m - v_l) + C(s, l-1, m)                                   it is a stored value
+ *     from l instead of s as C does by REGION or LATE, value l going    it is used up
+ *     the same, value l staying: v_l less for the rest, and then H(s,l,i,m) or that with a record
+ *   D(t,t,k,m) = b_k                                   if m >= d_{t+1} + d_t + ob_k; else
+ * D(s,t,k,m) and H with a record choose as C and H do, their rest with that record; what they run
+ * again has A_k bytes more, and so has a KEEP's backward, for the record is gone by then.
  */
 #include "plan/chain_parts.h"
 
 typedef struct each_walk {
     const rf_chain *chain;
     const rf_chain_list *list;
-    uint64_t gradient; /* that is there: of the list's output      */
-    uint64_t record;   /* that goes before a replay: of a LATE     */
-    uint64_t need;     /* of the walk over the stages so far       */
-    double time;       /* and its time                             */
+    uint64_t gradient;      /* that is there: of the list's output           */
+    uint64_t base;          /* a loan that stays                             */
+    uint64_t need;          /* of the walk so far, base and gradient added   */
+    double time;            /* and its time                                  */
+    rf_chain_choice choice; /* what all of its choices have in common        */
+    rf_chain_windows windows;
     rf_chain_visit visit;
     void *payload;
 } each_walk;
 
+static rf_chain_list each_none(void)
+{
+    return (rf_chain_list){.s = 1, .t = 0};
+}
+
+/* The list from stage s on, as it comes after a node. */
+static rf_chain_list each_rest(const each_walk *w, size_t s)
+{
+    return (rf_chain_list){.s = (uint32_t)s, .t = w->list->t, .late = w->list->late};
+}
+
+/* The stages up to t that a node leaves to be done, its loan still there. */
+static rf_chain_list each_own(const each_walk *w, size_t t)
+{
+    return (rf_chain_list){
+        .s = w->list->s, .t = (uint32_t)t, .loan = w->choice.drop ? 0 : w->list->loan};
+}
+
 static void each_keep(const each_walk *w)
 {
-    size_t s = w->list->s;
-    rf_chain_choice choice = {.kind = RF_CHAIN_KEEP, .last = w->list->s};
-    for (size_t k = 0; k < w->chain->stages[s].num_options; k++) {
+    uint32_t s = w->list->s, t = w->list->t;
+    rf_chain_choice choice = {.from = s, .last = s, .kept = 1, .own = each_none()};
+    uint64_t waiting =
+        w->list->late ? rf_chain_option_of(w->chain, t, w->list->late - 1)->saved : 0;
+    choice.rest = each_rest(w, s + 1);
+    for (uint32_t k = 0; k < w->chain->stages[s].num_options; k++) {
         const rf_chain_option *o = rf_chain_option_of(w->chain, s, k);
         uint64_t backward = rf_chain_need_backward(w->chain, s, o);
-        choice.option = (uint32_t)k;
+        choice.record = k + 1;
         choice.need = rf_chain_max(w->gradient + o->saved + o->forward_workspace,
-                                   backward > w->record ? backward - w->record : 0);
+                                   backward > waiting ? backward - waiting : 0);
         choice.held = o->saved;
         choice.time = o->forward + o->backward;
         w->visit(w->payload, &choice);
     }
 }
 
+/* The walk has come to value i, which is the input of the record that stays. */
 static void each_late(const each_walk *w, size_t i)
 {
-    rf_chain_choice choice = {.kind = RF_CHAIN_LATE, .last = (uint32_t)i};
-    for (size_t k = 0; k < w->chain->stages[i].num_options; k++) {
+    rf_chain_choice choice = w->choice;
+    uint64_t input = w->base + rf_chain_value(w->chain, i);
+    choice.last = (uint32_t)i;
+    choice.rest = each_rest(w, i + 1);
+    choice.own = each_own(w, i);
+    for (uint32_t k = 0; k < w->chain->stages[i].num_options; k++) {
         const rf_chain_option *o = rf_chain_option_of(w->chain, i, k);
-        uint64_t last = rf_chain_value(w->chain, i) + o->saved + o->forward_workspace;
-        choice.option = (uint32_t)k;
-        choice.need = w->gradient + rf_chain_max(w->need, last);
-        choice.held = o->saved;
+        choice.record = choice.own.late = k + 1;
+        choice.need = rf_chain_max(w->need, w->gradient + input + o->saved + o->forward_workspace);
+        choice.held = w->base + o->saved;
+        choice.own_held = o->saved;
         choice.time = w->time + o->forward;
         w->visit(w->payload, &choice);
     }
 }
 
 /* The walk goes on through stage i. */
-static int each_region(each_walk *w, size_t i)
+static void each_advance(each_walk *w, size_t i)
 {
-    w->need = rf_chain_max(w->need, rf_chain_need_walk(w->chain, w->list->s, i));
-    w->time += w->chain->stages[i].forward;
-    rf_chain_choice choice = {.kind = RF_CHAIN_REGION,
-                              .last = (uint32_t)i,
-                              .need = w->gradient + w->need,
-                              .held = rf_chain_value(w->chain, i + 1),
-                              .time = w->time};
+    const rf_chain_stage *stage = &w->chain->stages[i];
+    uint64_t input = i > w->choice.from || w->choice.drop ? rf_chain_value(w->chain, i) : 0;
+    w->need = rf_chain_max(w->need, w->gradient + w->base + input + stage->output +
+                                        stage->forward_workspace);
+    w->time += stage->forward;
+}
+
+/* The walk has gone through stage i, whose output stays. */
+static int each_region(const each_walk *w, size_t i)
+{
+    rf_chain_choice choice = w->choice;
+    choice.last = (uint32_t)i;
+    choice.need = w->need;
+    choice.held = w->base + rf_chain_value(w->chain, i + 1);
+    choice.time = w->time;
+    choice.rest = each_rest(w, i + 1);
+    choice.own = each_own(w, i);
     return w->visit(w->payload, &choice);
 }
 
-void rf_chain_each(const rf_chain *c, const rf_chain_list *list, size_t window,
-                   rf_chain_visit visit, void *payload)
+/* As a REGION, but value i + 1 is on loan. */
+static void each_lend(const each_walk *w, size_t i)
 {
-    size_t s = list->s, t = list->t;
-    each_walk w = {.chain = c, .list = list, .visit = visit, .payload = payload};
-    w.gradient = rf_chain_gradient(c, t + 1);
-    w.record = list->late ? rf_chain_option_of(c, t, list->late - 1)->saved : 0;
-    if (s < t || !list->late)
-        each_keep(&w);
+    rf_chain_choice choice = w->choice;
+    choice.last = (uint32_t)i;
+    choice.need = w->need;
+    choice.time = w->time;
+    choice.rest = each_rest(w, w->list->s);
+    choice.rest.loan = (uint32_t)i + 1;
+    choice.own = each_none();
+    w->visit(w->payload, &choice);
+}
+
+static void each_from_start(each_walk *w)
+{
+    size_t s = w->list->s, t = w->list->t;
+    w->choice.from = (uint32_t)s;
+    each_keep(w);
     for (size_t i = s; i < t; i++) {
-        if (i > s && i - s <= window)
-            each_late(&w, i);
-        if (each_region(&w, i))
+        if (i > s && i - s <= w->windows.late)
+            each_late(w, i);
+        each_advance(w, i);
+        if (each_region(w, i))
+            return;
+        if (i + 1 < t && i + 1 - s <= w->windows.loan)
+            each_lend(w, i);
+    }
+}
+
+/* From the loan on, which stays or goes. To stay while its own stage's output or record is kept too
+ * is what it can do as a stored value as well. */
+static void each_from_loan(each_walk *w, uint32_t drop)
+{
+    size_t s = w->list->s, t = w->list->t, loan = w->list->loan;
+    w->choice.from = (uint32_t)loan;
+    w->choice.drop = drop;
+    w->base = drop ? 0 : rf_chain_value(w->chain, loan);
+    w->need = 0;
+    w->time = 0;
+    for (size_t i = loan; i < t; i++) {
+        int new = drop || i > loan;
+        if (new &&i - s <= w->windows.late)
+            each_late(w, i);
+        each_advance(w, i);
+        if (new &&each_region(w, i))
             return;
     }
 }
 
-/* ---- trees ---- */
-
-/* A node whose own nodes are being found, and what comes after it. */
-typedef struct trace_open {
-    rf_chain_list rest;
-    size_t node;
-} trace_open;
-
-typedef struct trace_state {
-    rf_chain_nodes *out;
-    trace_open *open;
-    size_t num_open;
-    rf_chain_list list;
-} trace_state;
-
-/* The list is complete: go on after the innermost open node. 0: there is none. */
-static int trace_close(trace_state *x)
+static void each_settle(const each_walk *w)
 {
-    if (!x->num_open)
-        return 0;
-    const trace_open *open = &x->open[--x->num_open];
-    x->out->v[open->node].num_nodes = (uint32_t)(x->out->num - open->node - 1);
-    x->list = open->rest;
-    return 1;
+    uint32_t loan = w->list->loan;
+    rf_chain_choice choice = {.from = 1, .last = 0, .held = rf_chain_value(w->chain, loan)};
+    choice.need = choice.held;
+    choice.rest = each_rest(w, loan);
+    choice.own = (rf_chain_list){.s = w->list->s, .t = loan - 1};
+    w->visit(w->payload, &choice);
 }
 
-static rf_status trace_node(trace_state *x, const rf_chain_tracer *tracer)
+void rf_chain_each(const rf_chain *c, const rf_chain_list *list, const rf_chain_windows *windows,
+                   rf_chain_visit visit, void *payload)
 {
-    rf_chain_first first;
-    tracer->choose(tracer->payload, &x->list, &first);
-    const rf_chain_choice *c = &first.choice;
-    rf_chain_node node = {c->kind, x->list.s, c->last - x->list.s + 1, c->option, 0};
-    rf_status status = rf_chain_nodes_add(x->out, tracer->alloc, node);
-    if (status)
-        return status;
-    if (c->kind == RF_CHAIN_KEEP) {
-        x->list = first.rest;
-        return RF_OK;
+    each_walk w = {
+        .chain = c, .list = list, .windows = *windows, .visit = visit, .payload = payload};
+    w.gradient = rf_chain_gradient(c, list->t + 1);
+    if (!list->loan) {
+        each_from_start(&w);
+        return;
     }
-    x->open[x->num_open++] = (trace_open){first.rest, x->out->num - 1};
-    x->list = first.own;
-    return RF_OK;
-}
-
-/* Stages s .. t are covered: of a LATE, all but its last. */
-static int trace_done(const rf_chain_list *list)
-{
-    return list->late ? list->s == list->t : list->s > list->t;
-}
-
-rf_status rf_chain_trace(rf_chain_nodes *out, const rf_chain_tracer *tracer, rf_chain_list list)
-{
-    size_t bytes = tracer->num_stages * sizeof(trace_open);
-    trace_state x = {out, rf_allocator_get(tracer->alloc, bytes), 0, list};
-    rf_status status = x.open ? RF_OK : RF_E_MEMORY;
-    while (!status && (!trace_done(&x.list) || trace_close(&x)))
-        if (!trace_done(&x.list))
-            status = trace_node(&x, tracer);
-    rf_allocator_put(tracer->alloc, x.open, bytes);
-    return status;
+    each_settle(&w);
+    each_from_loan(&w, 1);
+    each_from_loan(&w, 0);
 }

@@ -21,12 +21,11 @@ struct rf_chain_table {
     double levels_per_byte;
     double per_time; /* times in rows are multiplied by this                    */
     size_t width;    /* levels + 1                                              */
-    size_t num_rows; /* of all cells, and then of their LATE lists, an option each */
+    size_t num_rows; /* one of each cell, and then those of its other lists    */
     float *rows;
     float *zeros;    /* a row                                                   */
     uint32_t *first; /* of each row, its lowest level with a plan               */
-    uint32_t *late;  /* of cells of up to window + 1 stages, the first LATE row */
-    size_t num_late; /* such cells                                              */
+    uint32_t *more;  /* of each cell, its first other row; NULL: none has any   */
 };
 
 typedef struct table_line {
@@ -34,15 +33,35 @@ typedef struct table_line {
     size_t first; /* its lowest level that is not infinite */
 } table_line;
 
-/* That of a list with its level: none where all stages are covered. */
+/* How many values of a cell may be a loan, and how many of its last records may wait. */
+static size_t table_loans(const rf_chain_table *table, size_t s, size_t t)
+{
+    size_t inner = t > s + 1 ? t - s - 1 : 0;
+    return inner < table->opts.windows.loan ? inner : table->opts.windows.loan;
+}
+
+static size_t table_lates(const rf_chain_table *table, size_t s, size_t t)
+{
+    return table->opts.windows.late && t - s <= table->opts.windows.late
+               ? table->cells->chain->stages[t].num_options
+               : 0;
+}
+
+static size_t table_row_of(const rf_chain_table *table, const rf_chain_list *list)
+{
+    size_t id = rf_chain_cells_find(table->cells, list->s, list->t);
+    if (!list->late && !list->loan)
+        return id;
+    size_t loan = list->loan ? list->loan - list->s : 0;
+    return table->more[id] + list->late * (table_loans(table, list->s, list->t) + 1) + loan - 1;
+}
+
 static table_line table_of(const rf_chain_table *table, const rf_chain_list *list)
 {
-    if (list->s > list->t)
+    if (rf_chain_list_empty(list))
         return (table_line){table->zeros, 0};
-    size_t id = rf_chain_cells_find(table->cells, list->s, list->t);
-    if (list->late)
-        id = table->late[id] + list->late - 1;
-    return (table_line){table->rows + id * table->width, table->first[id]};
+    size_t row = table_row_of(table, list);
+    return (table_line){table->rows + row * table->width, table->first[row]};
 }
 
 /* Bytes in levels, rounded up; at most one more than there are. */
@@ -64,25 +83,20 @@ static size_t table_waiting(const rf_chain_table *table, const rf_chain_list *li
                         rf_chain_option_of(table->cells->chain, list->t, list->late - 1)->saved);
 }
 
-/* A choice of a list, by levels: what comes after the node has `held` levels less than the list,
- * and the node's own nodes have `more` than it, for what waited is gone by then. */
-typedef struct table_split {
+/* A choice of a list, by levels: its rest has `held` less than the list, and its own has `more`,
+ * for the record that waited is gone by then. */
+typedef struct table_shift {
     size_t held;
     ptrdiff_t more;
-    rf_chain_list rest, own;
-} table_split;
+} table_shift;
 
-static table_split table_split_of(const rf_chain_table *table, const rf_chain_list *list,
+static table_shift table_shift_of(const rf_chain_table *table, const rf_chain_list *list,
                                   const rf_chain_choice *c)
 {
-    table_split x = {.held = table_levels(table, c->held)};
-    x.more = (ptrdiff_t)table_waiting(table, list);
-    x.rest = (rf_chain_list){c->last + 1, list->t, 0, list->late};
-    x.own = (rf_chain_list){list->s, c->last, 0, 0};
-    if (c->kind == RF_CHAIN_LATE) {
-        x.more -= (ptrdiff_t)x.held;
-        x.own.late = c->option + 1;
-    }
+    table_shift x = {table_levels(table, c->held), 0};
+    if (!rf_chain_list_empty(&c->own))
+        x.more =
+            (ptrdiff_t)table_waiting(table, list) - (ptrdiff_t)table_levels(table, c->own_held);
     return x;
 }
 
@@ -101,14 +115,12 @@ static size_t table_above(size_t from, ptrdiff_t least)
 static table_term table_term_of(const rf_chain_table *table, const rf_chain_list *list,
                                 const rf_chain_choice *c)
 {
-    table_split x = table_split_of(table, list, c);
-    table_line rest = table_of(table, &x.rest), own = {table->zeros, 0};
-    if (c->kind == RF_CHAIN_KEEP)
-        x.more = 0;
-    else
-        own = table_of(table, &x.own);
+    table_shift x = table_shift_of(table, list, c);
+    table_line rest = table_of(table, &c->rest), own = table_of(table, &c->own);
     size_t from = table_above(table_levels(table, c->need), (ptrdiff_t)(rest.first + x.held));
     from = table_above(from, (ptrdiff_t)own.first - x.more);
+    if (from >= table->width)
+        return (table_term){.from = table->width};
     return (table_term){from, (float)(c->time * table->per_time), rest.row + (from - x.held),
                         own.row + ((ptrdiff_t)from + x.more)};
 }
@@ -171,31 +183,36 @@ static void table_fill_last(const table_fresh *x)
         x->row[i] = (float)(o->backward * x->table->per_time);
 }
 
-static void table_fill_row(rf_chain_table *table, size_t row, rf_chain_list list)
+static void table_fill_row(rf_chain_table *table, rf_chain_list list)
 {
     size_t width = table->width, waiting = table_waiting(table, &list), first = 0;
+    size_t row = table_row_of(table, &list);
     table_fresh x = {table, list, table->rows + row * width, 0};
     x.width = width > waiting ? width - waiting : 0;
     for (size_t i = 0; i < width; i++)
         x.row[i] = INFINITY;
-    if (list.late && list.s == list.t)
+    if (rf_chain_list_last(&list))
         table_fill_last(&x);
     else
-        rf_chain_each(table->cells->chain, &list, table->opts.window, table_visit, &x);
+        rf_chain_each(table->cells->chain, &list, &table->opts.windows, table_visit, &x);
     while (first < width && isinf(x.row[first]))
         first++;
     table->first[row] = (uint32_t)first;
 }
 
+/* All lists of a cell: those with a loan before the one that lends. */
 static void table_fill_cell(rf_chain_table *table, size_t id)
 {
     const rf_chain_cell *v = &table->cells->v[id];
-    rf_chain_list list = {v->first, v->last, 0, 0};
-    table_fill_row(table, id, list);
-    if (id >= table->num_late)
-        return;
-    for (list.late = 1; list.late <= table->cells->chain->stages[v->last].num_options; list.late++)
-        table_fill_row(table, table->late[id] + list.late - 1, list);
+    rf_chain_list list = {.s = v->first, .t = v->last};
+    uint32_t lates = (uint32_t)table_lates(table, list.s, list.t);
+    uint32_t loans = (uint32_t)table_loans(table, list.s, list.t);
+    for (list.late = 0; list.late <= lates; list.late++) {
+        for (list.loan = list.s + loans; list.loan > list.s; list.loan--)
+            table_fill_row(table, list);
+        list.loan = 0;
+        table_fill_row(table, list);
+    }
 }
 
 /* Cells of one length. Threads meet after each length, which is worth it only for much work. */
@@ -249,24 +266,22 @@ static int table_look(void *payload, const rf_chain_choice *c)
     return 0;
 }
 
-static void table_choose(const void *payload, const rf_chain_list *list, rf_chain_first *out)
+static void table_choose(const void *payload, const rf_chain_list *list, rf_chain_choice *out)
 {
     const rf_chain_table *table = payload;
     table_search x = {.table = table, .list = list, .best = INFINITY};
     x.goal = table_of(table, list).row[list->level];
-    rf_chain_each(table->cells->chain, list, table->opts.window, table_look, &x);
-    table_split split = table_split_of(table, list, &x.choice);
-    out->choice = x.choice;
-    out->rest = split.rest;
-    out->own = split.own;
-    out->rest.level = list->level - (uint32_t)split.held;
-    out->own.level = (uint32_t)((ptrdiff_t)list->level + split.more);
+    rf_chain_each(table->cells->chain, list, &table->opts.windows, table_look, &x);
+    table_shift shift = table_shift_of(table, list, &x.choice);
+    *out = x.choice;
+    out->rest.level = list->level - (uint32_t)shift.held;
+    out->own.level = (uint32_t)((ptrdiff_t)list->level + shift.more);
 }
 
 static table_line table_whole(const rf_chain_table *table)
 {
     uint32_t n = (uint32_t)table->cells->chain->num_stages;
-    return table_of(table, &(rf_chain_list){0, n - 1, 0, 0});
+    return table_of(table, &(rf_chain_list){.t = n - 1});
 }
 
 int rf_chain_table_improves(const rf_chain_table *table, size_t level)
@@ -275,11 +290,18 @@ int rf_chain_table_improves(const rf_chain_table *table, size_t level)
     return isfinite(row[level]) && (!level || row[level] < row[level - 1]);
 }
 
-rf_status rf_chain_table_plan(const rf_chain_table *table, size_t level, rf_chain_nodes *out)
+rf_status rf_chain_table_nodes(const rf_chain_table *table, size_t level, rf_chain_nodes *out)
 {
     size_t n = table->cells->chain->num_stages;
     rf_chain_tracer tracer = {table->alloc, n, table_choose, table};
-    return rf_chain_trace(out, &tracer, (rf_chain_list){0, (uint32_t)n - 1, (uint32_t)level, 0});
+    return rf_chain_trace_nodes(out, &tracer, level);
+}
+
+rf_status rf_chain_table_steps(const rf_chain_table *table, size_t level, rf_chain_steps *out)
+{
+    size_t n = table->cells->chain->num_stages;
+    rf_chain_tracer tracer = {table->alloc, n, table_choose, table};
+    return rf_chain_trace_steps(out, &tracer, level);
 }
 
 /* ---- a table ---- */
@@ -344,28 +366,38 @@ static void table_scale(rf_chain_table *table)
     table->per_time = longest > 1 / RF_CHAIN_MOST_TIME ? 1 / longest : 1;
 }
 
-/* LATE lists have their rows after those of all cells. */
-static rf_status table_place_late(rf_chain_table *table)
+size_t rf_chain_table_count(const rf_chain_cells *cells, const rf_chain_windows *windows)
+{
+    rf_chain_table table = {.cells = cells, .opts.windows = *windows};
+    size_t num = 0;
+    for (size_t id = 0; id < cells->num; id++) {
+        size_t s = cells->v[id].first, t = cells->v[id].last;
+        num += (table_lates(&table, s, t) + 1) * (table_loans(&table, s, t) + 1);
+    }
+    return num;
+}
+
+/* The rows of other lists come after those of all cells. */
+static rf_status table_place(rf_chain_table *table)
 {
     const rf_chain_cells *cells = table->cells;
-    size_t n = cells->chain->num_stages, window = table->opts.window;
     table->num_rows = cells->num;
-    if (!window)
+    if (!table->opts.windows.late && !table->opts.windows.loan)
         return RF_OK;
-    table->num_late = cells->begin[(window < n ? window : n - 1) + 2];
-    table->late = rf_allocator_get(table->alloc, table->num_late * sizeof *table->late);
-    if (!table->late)
+    table->more = rf_allocator_get(table->alloc, cells->num * sizeof *table->more);
+    if (!table->more)
         return RF_E_MEMORY;
-    for (size_t id = 0; id < table->num_late; id++) {
-        table->late[id] = (uint32_t)table->num_rows;
-        table->num_rows += cells->chain->stages[cells->v[id].last].num_options;
+    for (size_t id = 0; id < cells->num; id++) {
+        size_t s = cells->v[id].first, t = cells->v[id].last;
+        table->more[id] = (uint32_t)table->num_rows;
+        table->num_rows += (table_lates(table, s, t) + 1) * (table_loans(table, s, t) + 1) - 1;
     }
     return RF_OK;
 }
 
 static rf_status table_allocate(rf_chain_table *table)
 {
-    rf_status status = table_place_late(table);
+    rf_status status = table_place(table);
     if (status)
         return status;
     table->zeros = rf_allocator_get(table->alloc, table->width * sizeof *table->zeros);
@@ -410,6 +442,6 @@ void rf_chain_table_end(rf_chain_table *table)
     rf_allocator_put(alloc, table->zeros, table->width * sizeof *table->zeros);
     rf_allocator_put(alloc, table->rows, num * table->width * sizeof *table->rows);
     rf_allocator_put(alloc, table->first, num * sizeof *table->first);
-    rf_allocator_put(alloc, table->late, table->num_late * sizeof *table->late);
+    rf_allocator_put(alloc, table->more, table->cells->num * sizeof *table->more);
     rf_allocator_put(alloc, table, sizeof *table);
 }
