@@ -223,6 +223,21 @@ static rf_status front_offer_exact(front_work *w, uint64_t budget, size_t times)
     return status == RF_E_BUDGET || status == RF_E_UNSUPPORTED ? RF_OK : status;
 }
 
+/* The fastest plan of a short chain within a budget, to the byte. Free schedules have windows. */
+static rf_status front_offer_bytes(front_work *w, uint64_t budget)
+{
+    rf_chain_front *front = w->front;
+    rf_chain_windows windows = {0, 0};
+    rf_chain_cost cost;
+    if (front->opts.free)
+        windows = (rf_chain_windows){FRONT_WINDOW, FRONT_WINDOW};
+    rf_status status = rf_chain_bytes(&w->steps, &front->alloc, front->chain, &windows,
+                                      budget - front->chain->input);
+    if (!status)
+        status = front_offer_steps(w, &cost);
+    return status == RF_E_BUDGET || status == RF_E_UNSUPPORTED ? RF_OK : status;
+}
+
 static int front_is_short(const rf_chain_front *front)
 {
     return front->opts.free && !front->opts.no_exact &&
@@ -241,6 +256,8 @@ static rf_status front_offer_all(front_work *w)
         status = front_offer_least(w, &cells);
     if (!status)
         status = front_offer_table(w, &cells, front->plain.peak - front->chain->input);
+    if (!status)
+        status = front_offer_bytes(w, front->points[0].peak);
     if (!status && front_is_short(front))
         status = front_offer_exact(w, front->plain.peak, SIZE_MAX);
     rf_chain_cells_end(&cells, &front->alloc);
@@ -308,6 +325,8 @@ rf_status rf_chain_front_refine(rf_chain_front *front, uint64_t budget)
         return status;
     uint64_t bytes = budget - front->chain->input;
     status = front_offer_table(&w, &cells, bytes + bytes / 2);
+    if (!status)
+        status = front_offer_bytes(&w, budget);
     if (!status && front_is_short(front))
         status = front_offer_exact(&w, budget, 1);
     rf_chain_cells_end(&cells, &front->alloc);

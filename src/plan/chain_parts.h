@@ -98,12 +98,12 @@ static inline size_t rf_chain_cells_find(const rf_chain_cells *cells, size_t s, 
 
 /* ---- the recurrence ---- */
 
-/* What is still to be done, of stages s .. t, with `level` of memory (see chain_recurrence.c). */
+/* What is still to be done, of stages s .. t, with so much memory (see chain_recurrence.c). */
 typedef struct rf_chain_list {
     uint32_t s, t;
-    uint32_t late; /* option + 1 of t, whose record waits and is not counted in the level; or 0 */
-    uint32_t loan; /* a value between s and t + 1 that is there and may go; or 0                */
-    uint32_t level;
+    uint32_t late;   /* option + 1 of t, whose record waits and is not counted in memory; or 0 */
+    uint32_t loan;   /* a value behind s and before t + 1 that is there and may go; or 0       */
+    uint64_t memory; /* levels of a table, or bytes                                            */
 } rf_chain_list;
 
 /* How a list can begin: stages from .. last run forward (none, if from > last), then `rest` is
@@ -117,7 +117,7 @@ typedef struct rf_chain_choice {
     uint64_t held;           /* bytes that rest has less                             */
     uint64_t own_held;       /* and own                                              */
     double time;             /* of the forward, and of a kept stage's backward       */
-    rf_chain_list rest, own; /* without levels; s > t where there is nothing   */
+    rf_chain_list rest, own; /* without memory; s > t where there is nothing   */
 } rf_chain_choice;
 
 /* How many stages after s lists with late may end, and values after s loans may be. 0: none. */
@@ -142,7 +142,7 @@ static inline int rf_chain_list_last(const rf_chain_list *list)
     return list->late && list->s == list->t;
 }
 
-/* Finds a list's choice, with the levels of rest and own. */
+/* Finds a list's choice, with the memory of rest and own. */
 typedef void (*rf_chain_choose)(const void *payload, const rf_chain_list *list,
                                 rf_chain_choice *out);
 typedef struct rf_chain_tracer {
@@ -153,14 +153,22 @@ typedef struct rf_chain_tracer {
 } rf_chain_tracer;
 /* What `choose` makes of a whole chain, appended to out: as a tree, where there are no windows, or
  * as steps. */
-rf_status rf_chain_trace_nodes(rf_chain_nodes *out, const rf_chain_tracer *tracer, size_t level);
-rf_status rf_chain_trace_steps(rf_chain_steps *out, const rf_chain_tracer *tracer, size_t level);
+rf_status rf_chain_trace_nodes(rf_chain_nodes *out, const rf_chain_tracer *tracer, uint64_t memory);
+rf_status rf_chain_trace_steps(rf_chain_steps *out, const rf_chain_tracer *tracer, uint64_t memory);
 
 /* ---- the least memory ---- */
 
 /* The plan of least peak. Exact for nested regions. */
 rf_status rf_chain_least(rf_chain_nodes *out, const rf_allocator *alloc,
                          const rf_chain_cells *cells);
+
+/* ---- to the byte ---- */
+
+/* The fastest plan of a short chain within so many bytes, the input not among them, appended to
+ * out: as rf_chain_trace_steps. RF_E_BUDGET: there is none. RF_E_UNSUPPORTED: too much to look at.
+ */
+rf_status rf_chain_bytes(rf_chain_steps *out, const rf_allocator *alloc, const rf_chain *chain,
+                         const rf_chain_windows *windows, uint64_t bytes);
 
 /* ---- the table ---- */
 

@@ -252,7 +252,7 @@ typedef struct table_search {
 static int table_look(void *payload, const rf_chain_choice *c)
 {
     table_search *x = payload;
-    size_t level = x->list->level;
+    size_t level = (size_t)x->list->memory;
     if (x->best <= x->goal)
         return 1;
     table_term term = table_term_of(x->table, x->list, c);
@@ -270,12 +270,12 @@ static void table_choose(const void *payload, const rf_chain_list *list, rf_chai
 {
     const rf_chain_table *table = payload;
     table_search x = {.table = table, .list = list, .best = INFINITY};
-    x.goal = table_of(table, list).row[list->level];
+    x.goal = table_of(table, list).row[list->memory];
     rf_chain_each(table->cells->chain, list, &table->opts.windows, table_look, &x);
     table_shift shift = table_shift_of(table, list, &x.choice);
     *out = x.choice;
-    out->rest.level = list->level - (uint32_t)shift.held;
-    out->own.level = (uint32_t)((ptrdiff_t)list->level + shift.more);
+    out->rest.memory = list->memory - shift.held;
+    out->own.memory = list->memory + (uint64_t)shift.more;
 }
 
 static table_line table_whole(const rf_chain_table *table)

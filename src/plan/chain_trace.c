@@ -49,15 +49,15 @@ static rf_status trace_node(trace_tree *x, const rf_chain_tracer *tracer)
     return RF_OK;
 }
 
-static rf_chain_list trace_whole(const rf_chain_tracer *tracer, size_t level)
+static rf_chain_list trace_whole(const rf_chain_tracer *tracer, uint64_t memory)
 {
-    return (rf_chain_list){.t = (uint32_t)tracer->num_stages - 1, .level = (uint32_t)level};
+    return (rf_chain_list){.t = (uint32_t)tracer->num_stages - 1, .memory = memory};
 }
 
-rf_status rf_chain_trace_nodes(rf_chain_nodes *out, const rf_chain_tracer *tracer, size_t level)
+rf_status rf_chain_trace_nodes(rf_chain_nodes *out, const rf_chain_tracer *tracer, uint64_t memory)
 {
     size_t bytes = tracer->num_stages * sizeof(trace_open);
-    trace_tree x = {out, rf_allocator_get(tracer->alloc, bytes), 0, trace_whole(tracer, level)};
+    trace_tree x = {out, rf_allocator_get(tracer->alloc, bytes), 0, trace_whole(tracer, memory)};
     rf_status status = x.open ? RF_OK : RF_E_MEMORY;
     while (!status && (!rf_chain_list_empty(&x.list) || trace_close(&x)))
         if (!rf_chain_list_empty(&x.list))
@@ -130,10 +130,10 @@ static rf_status trace_list(trace_steps *x, const rf_chain_list *list)
     return status;
 }
 
-rf_status rf_chain_trace_steps(rf_chain_steps *out, const rf_chain_tracer *tracer, size_t level)
+rf_status rf_chain_trace_steps(rf_chain_steps *out, const rf_chain_tracer *tracer, uint64_t memory)
 {
     trace_steps x = {.out = out, .tracer = tracer};
-    rf_status status = trace_push_list(&x, trace_whole(tracer, level));
+    rf_status status = trace_push_list(&x, trace_whole(tracer, memory));
     while (!status && x.num) {
         trace_task task = x.tasks[--x.num];
         status = task.is_step ? rf_chain_steps_add(out, tracer->alloc, task.step)

@@ -116,11 +116,10 @@ static void test_refuses_trees(void **state)
         {{RF_CHAIN_REGION, 0, 1, 0, 0}, {RF_CHAIN_KEEP, 1, 1, 0, 0}}, /* a REGION without   */
         {{RF_CHAIN_REGION, 0, 1, 0, 9}, {RF_CHAIN_KEEP, 1, 1, 0, 0}}, /* more than there are */
         {{RF_CHAIN_REGION, 0, 3, 0, 1}, {RF_CHAIN_KEEP, 1, 1, 0, 0}}, /* past the end       */
-        {{RF_CHAIN_LATE, 0, 1, 0, 1}, {RF_CHAIN_KEEP, 1, 1, 0, 0}},   /* nothing before     */
         {{7, 0, 1, 0, 0}, {RF_CHAIN_KEEP, 1, 1, 0, 0}},               /* no kind            */
         {{RF_CHAIN_KEEP, 0, 1, 0, 0}, {RF_CHAIN_KEEP, 1, 1, 0, 0}, {0, 1, 1, 0, 0}}, /* too many */
     };
-    static const size_t nums[] = {1, 1, 1, 2, 2, 2, 2, 2, 2, 3};
+    static const size_t nums[] = {1, 1, 1, 2, 2, 2, 2, 2, 3};
     (void)state;
     for (size_t i = 0; i < sizeof nums / sizeof nums[0]; i++) {
         rf_chain_steps steps = {0};
