@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { BYTES_STAGES = 64, BYTES_SLOTS = 1 << 16, BYTES_CHOICES = 1 << 21 };
+enum { BYTES_STAGES = 16, BYTES_SLOTS = 1 << 16, BYTES_CHOICES = 1 << 20 };
 
 typedef struct bytes_answer {
     rf_chain_list list;
