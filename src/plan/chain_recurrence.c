@@ -116,17 +116,18 @@ static void each_advance(each_walk *w, size_t i)
     w->time += stage->forward;
 }
 
-/* The walk has gone through stage i, whose output stays. */
-static int each_region(const each_walk *w, size_t i)
+/* The walk has gone through stage i, whose output stays. The choice is changed where it lies: there
+ * are many of these, and what they have in common was set by each_begin. */
+static int each_region(each_walk *w, size_t i)
 {
-    rf_chain_choice choice = w->choice;
-    choice.last = (uint32_t)i;
-    choice.need = w->need;
-    choice.held = w->base + rf_chain_value(w->chain, i + 1);
-    choice.time = w->time;
-    choice.rest = each_rest(w, i + 1);
-    choice.own = each_own(w, i);
-    return w->visit(w->payload, &choice);
+    rf_chain_choice *choice = &w->choice;
+    choice->last = (uint32_t)i;
+    choice->need = w->need;
+    choice->held = w->base + rf_chain_value(w->chain, i + 1);
+    choice->time = w->time;
+    choice->rest.s = (uint32_t)i + 1;
+    choice->own.t = (uint32_t)i;
+    return w->visit(w->payload, choice);
 }
 
 /* As a REGION, but value i + 1 is on loan. */
@@ -135,6 +136,7 @@ static void each_lend(const each_walk *w, size_t i)
     rf_chain_choice choice = w->choice;
     choice.last = (uint32_t)i;
     choice.need = w->need;
+    choice.held = 0; /* the loan is counted in the list's own memory */
     choice.time = w->time;
     choice.rest = each_rest(w, w->list->s);
     choice.rest.loan = (uint32_t)i + 1;
@@ -142,11 +144,22 @@ static void each_lend(const each_walk *w, size_t i)
     w->visit(w->payload, &choice);
 }
 
+/* A walk begins. */
+static void each_begin(each_walk *w, size_t from, uint32_t drop)
+{
+    w->choice = (rf_chain_choice){.from = (uint32_t)from, .drop = drop};
+    w->choice.rest = each_rest(w, from);
+    w->choice.own = each_own(w, from);
+    w->base = w->list->loan && !drop ? rf_chain_value(w->chain, from) : 0;
+    w->need = 0;
+    w->time = 0;
+}
+
 static void each_from_start(each_walk *w)
 {
     size_t s = w->list->s, t = w->list->t;
-    w->choice.from = (uint32_t)s;
     each_keep(w);
+    each_begin(w, s, 0);
     for (size_t i = s; i < t; i++) {
         if (i > s && i - s <= w->windows.late)
             each_late(w, i);
@@ -163,17 +176,13 @@ static void each_from_start(each_walk *w)
 static void each_from_loan(each_walk *w, uint32_t drop)
 {
     size_t s = w->list->s, t = w->list->t, loan = w->list->loan;
-    w->choice.from = (uint32_t)loan;
-    w->choice.drop = drop;
-    w->base = drop ? 0 : rf_chain_value(w->chain, loan);
-    w->need = 0;
-    w->time = 0;
+    each_begin(w, loan, drop);
     for (size_t i = loan; i < t; i++) {
-        int new = drop || i > loan;
-        if (new &&i - s <= w->windows.late)
+        int fresh = drop || i > loan;
+        if (fresh && i - s <= w->windows.late)
             each_late(w, i);
         each_advance(w, i);
-        if (new &&each_region(w, i))
+        if (fresh && each_region(w, i))
             return;
     }
 }

@@ -47,7 +47,7 @@ static size_t table_lates(const rf_chain_table *table, size_t s, size_t t)
                : 0;
 }
 
-static size_t table_row_of(const rf_chain_table *table, const rf_chain_list *list)
+static inline size_t table_row_of(const rf_chain_table *table, const rf_chain_list *list)
 {
     size_t id = rf_chain_cells_find(table->cells, list->s, list->t);
     if (!list->late && !list->loan)
@@ -167,6 +167,8 @@ static int table_visit(void *payload, const rf_chain_choice *c)
         return table_levels(x->table, c->need) >= x->width;
     size_t num = x->width - term.from;
     float least = term.time + term.rest[num - 1] + term.own[num - 1];
+    if (x->row[term.from] <= least)
+        return 0;
     num = table_reaches(x->row + term.from, num, least);
     table_lower(x->row + term.from, term.rest, term.own, term.time, num);
     return 0;
