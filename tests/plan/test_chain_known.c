@@ -242,13 +242,118 @@ static void test_options(void **state)
         options_check(1000, thousand, sizeof thousand / sizeof thousand[0]);
 }
 
+/* ---- GPT-2 124M on paper ---- */
+
+/* Bytes are quarters of a vector of 768 per token; times are multiplications of a width by a width
+ * per token. A block has 7 pieces that it may drop (ln1, qkv, attention, residual, ln2, fc, gelu)
+ * and its output; what is dropped is computed again inside its backward. */
+enum { PIECES = 7, QUARTERS = 4, BLOCKS = 12, GRADIENTS = 5 };
+static const int piece_bytes[PIECES] = {1, 3, 1, 1, 1, 4, 4};
+
+typedef struct paper {
+    double vector; /* time to read or write a vector per token */
+    double forward, piece[PIECES];
+    int saved[1 << PIECES]; /* of each set of dropped pieces */
+    double again[1 << PIECES];
+} paper;
+
+static void paper_begin(paper *p, double flops_per_byte)
+{
+    double v = p->vector = flops_per_byte * 2 / 768;
+    const double pieces[PIECES] = {2 * v, 6, 8.0 / 3, 2 + 3 * v, 2 * v, 8, 8 * v};
+    p->forward = 24 + 8.0 / 3 + 18 * v;
+    for (int set = 0; set < 1 << PIECES; set++) {
+        p->saved[set] = 16;
+        p->again[set] = 0;
+        for (int i = 0; i < PIECES; i++)
+            if (set >> i & 1) {
+                p->saved[set] -= piece_bytes[i];
+                p->again[set] += pieces[i];
+            }
+    }
+}
+
+/* Whether another set is as small and as fast, and either better or met before. */
+static int paper_beaten(const paper *p, int set)
+{
+    for (int other = 0; other < 1 << PIECES; other++) {
+        int less = p->saved[other] - p->saved[set];
+        double more = p->again[other] - p->again[set];
+        if (less <= 0 && more <= 0 && (less < 0 || more < 0 || other < set))
+            return 1;
+    }
+    return 0;
+}
+
+static void paper_block(const paper *p)
+{
+    chain_stage(known, QUARTERS, p->forward, 0);
+    for (int set = 0; set < 1 << PIECES; set++) {
+        uint64_t saved = (uint64_t)p->saved[set];
+        if (paper_beaten(p, set))
+            continue;
+        chain_option(known,
+                     (rf_chain_option){.saved = QUARTERS * saved,
+                                       .forward = p->forward,
+                                       .backward = 2 * p->forward + p->again[set],
+                                       .backward_workspace = QUARTERS * (GRADIENTS + 16 - saved)});
+    }
+}
+
+/* The last norm and the product with the vocabulary, its logits whole or in parts. */
+static void paper_head(uint64_t logits)
+{
+    double time = 2 * 65.4375;
+    chain_stage(known, 0, time, 0);
+    chain_option(known, (rf_chain_option){.saved = QUARTERS + logits,
+                                          .forward = time,
+                                          .backward = 2 * time,
+                                          .backward_workspace = QUARTERS});
+}
+
+static void paper_check(double flops_per_byte, uint64_t logits, const double *percent)
+{
+    static const int shares[] = {90, 80, 70, 60, 50, 40, 30, 25, 20, 15};
+    rf_chain_front front;
+    paper p;
+    paper_begin(&p, flops_per_byte);
+    chain_begin(known, QUARTERS);
+    for (int i = 0; i < BLOCKS; i++)
+        paper_block(&p);
+    assert_int_equal(known->chain.num_options, BLOCKS * 15);
+    paper_head(logits);
+    begin(&front, NULL);
+    assert_int_equal(front.plain.peak, QUARTERS * 196 + logits);
+    assert_int_equal(front.points[0].peak, logits > 100 ? 282 : 100);
+    for (size_t i = 0; i < 10; i++) {
+        double time = chain_answer(&front, front.plain.peak * (uint64_t)shares[i] / 100);
+        if (percent[i] < 0)
+            assert_true(time < 0);
+        else if (fabs(100 * (time / front.plain.time - 1) - percent[i]) > 0.15)
+            fail_msg("%g FLOP/byte, at %d %%: %g and not %g %% slower", flops_per_byte, shares[i],
+                     100 * (time / front.plain.time - 1), percent[i]);
+    }
+    rf_chain_front_end(&front);
+}
+
+static void test_gpt2(void **state)
+{
+    static const double gpu_whole[] = {1.3, 2.6, 4.4, 7.6, 10.9, 14.1, 21.7, -1, -1, -1};
+    static const double gpu_parts[] = {1.0, 2.0, 3.0, 4.9, 7.4, 10.0, 12.5, 14.0, 16.0, 27.5};
+    static const double cpu_whole[] = {0.2, 0.4, 1.6, 5.3, 9.1, 12.8, 19.9, -1, -1, -1};
+    static const double cpu_parts[] = {0.2, 0.3, 0.5, 2.3, 5.2, 8.2, 11.1, 12.6, 14.5, 25.5};
+    (void)state;
+    paper_check(150, 262, gpu_whole);
+    paper_check(150, 33, gpu_parts);
+    paper_check(20, 262, cpu_whole);
+    paper_check(20, 33, cpu_parts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_revolve),
-        cmocka_unit_test(test_mixed),
-        cmocka_unit_test(test_small),
-        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_revolve), cmocka_unit_test(test_mixed), cmocka_unit_test(test_small),
+        cmocka_unit_test(test_options), cmocka_unit_test(test_gpt2),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
