@@ -2,9 +2,9 @@
  *
  * A row per cell, an entry per level: the least time with that much memory, infinite where there is
  * none. Bytes are rounded up to levels, so what an entry promises is true (though better may exist:
- * the front gets plans' exact peaks). Cells of one length do not depend on each other, and threads
- * share them. Times are single precision, shares of the chain's plain time; no choice is noted
- * down, for the few that a plan needs are found again by looking which one gives the entry.
+ * the front gets plans' exact peaks). Times are single precision, shares of the chain's plain time;
+ * no choice is noted down, for the few that a plan needs are found again by looking which one gives
+ * the entry.
  */
 #include "plan/chain_parts.h"
 
@@ -12,7 +12,10 @@
 #include <string.h>
 
 #define TABLE_LESS (1 - 1e-12) /* so that a whole number of levels is not rounded up */
-#define TABLE_WORK 1e6         /* additions that are worth a meeting of threads           */
+enum {
+    TABLE_PIECE = 64, /* levels that are skipped together */
+    TABLE_BLOCK = 12, /* stages                           */
+};
 
 struct rf_chain_table {
     const rf_allocator *alloc;
@@ -145,18 +148,16 @@ static void table_lower(float *restrict row, const float *restrict rest, const f
     }
 }
 
-/* The first of num entries, which never rise, that is not above `least`; num if none is. */
-static size_t table_reaches(const float *row, size_t num, float least)
+/* The same, piece by piece, without the pieces that cannot gain: rows never rise, so in a piece
+ * none of the sums is less than the last, and no entry more than the first. */
+static void table_lower_pieces(float *row, const table_term *term, size_t num)
 {
-    size_t from = 0, to = num;
-    while (from < to) {
-        size_t middle = from + (to - from) / 2;
-        if (row[middle] <= least)
-            to = middle;
-        else
-            from = middle + 1;
+    for (size_t i = 0, piece = TABLE_PIECE; i < num; i += piece) {
+        piece = piece < num - i ? piece : num - i;
+        float least = term->time + term->rest[i + piece - 1] + term->own[i + piece - 1];
+        if (least < row[i])
+            table_lower(row + i, term->rest + i, term->own + i, term->time, piece);
     }
-    return to;
 }
 
 static int table_visit(void *payload, const rf_chain_choice *c)
@@ -166,11 +167,7 @@ static int table_visit(void *payload, const rf_chain_choice *c)
     if (term.from >= x->width)
         return table_levels(x->table, c->need) >= x->width;
     size_t num = x->width - term.from;
-    float least = term.time + term.rest[num - 1] + term.own[num - 1];
-    if (x->row[term.from] <= least)
-        return 0;
-    num = table_reaches(x->row + term.from, num, least);
-    table_lower(x->row + term.from, term.rest, term.own, term.time, num);
+    table_lower_pieces(x->row + term.from, &term, num);
     return 0;
 }
 
@@ -217,29 +214,42 @@ static void table_fill_cell(rf_chain_table *table, size_t id)
     }
 }
 
-/* Cells of one length. Threads meet after each length, which is worth it only for much work. */
-static void table_fill_length(rf_chain_table *table, size_t length)
+/* The sub-chains that begin in block `from` of stages and end in block `to`. What they need ends or
+ * begins in between, and is done, or is one of them: shorter ones come first. */
+static void table_fill_block(rf_chain_table *table, size_t from, size_t to)
 {
-    size_t begin = table->cells->begin[length], end = table->cells->begin[length + 1];
+    const rf_chain_cells *cells = table->cells;
+    size_t n = cells->chain->num_stages, begin = from * TABLE_BLOCK, end = begin + TABLE_BLOCK;
+    for (size_t t = to * TABLE_BLOCK; t < n && t < (to + 1) * TABLE_BLOCK; t++)
+        for (size_t s = end < t + 1 ? end : t + 1; s-- > begin;)
+            table_fill_cell(table, rf_chain_cells_find(cells, s, t));
+}
+
+/* A chain of different stages, block by block, so that rows are used again while they are near.
+ * Blocks at one distance do not depend on each other, and threads share them. */
+static void table_fill_blocks(rf_chain_table *table)
+{
+    size_t num = (table->cells->chain->num_stages + TABLE_BLOCK - 1) / TABLE_BLOCK;
+    for (size_t distance = 0; distance < num; distance++) {
 #ifdef _OPENMP
-    double work = (double)(end - begin) * (double)length * (double)table->width;
-    if (table->opts.threads > 1 && end - begin > 4 * table->opts.threads && work > TABLE_WORK) {
-#pragma omp parallel for num_threads((int)table->opts.threads) schedule(static)
-        for (size_t id = begin; id < end; id++)
-            table_fill_cell(table, id);
-        return;
-    }
+        int threads = (int)table->opts.threads;
+#pragma omp parallel for num_threads(threads) schedule(dynamic) if (threads > 1 && num > 2)
 #endif
-    for (size_t id = begin; id < end; id++)
-        table_fill_cell(table, id);
+        for (size_t from = 0; from < num - distance; from++)
+            table_fill_block(table, from, from + distance);
+    }
 }
 
 static void table_fill(rf_chain_table *table)
 {
-    const rf_chain_cells *cells = table->cells;
+    size_t n = table->cells->chain->num_stages;
     memset(table->zeros, 0, table->width * sizeof *table->zeros);
-    for (size_t length = 1; length <= cells->chain->num_stages; length++)
-        table_fill_length(table, length);
+    if (table->cells->num == n * (n + 1) / 2) {
+        table_fill_blocks(table);
+        return;
+    }
+    for (size_t id = 0; id < table->cells->num; id++) /* shared, so few; by length */
+        table_fill_cell(table, id);
 }
 
 /* ---- plans ---- */
@@ -380,7 +390,7 @@ size_t rf_chain_table_count(const rf_chain_cells *cells, const rf_chain_windows 
 }
 
 /* The rows of other lists come after those of all cells. */
-static rf_status table_place(rf_chain_table *table)
+static rf_status table_place_rows(rf_chain_table *table)
 {
     const rf_chain_cells *cells = table->cells;
     table->num_rows = cells->num;
@@ -399,7 +409,7 @@ static rf_status table_place(rf_chain_table *table)
 
 static rf_status table_allocate(rf_chain_table *table)
 {
-    rf_status status = table_place(table);
+    rf_status status = table_place_rows(table);
     if (status)
         return status;
     table->zeros = rf_allocator_get(table->alloc, table->width * sizeof *table->zeros);
