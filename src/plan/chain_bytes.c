@@ -155,10 +155,10 @@ static void bytes_choose(const void *payload, const rf_chain_list *list, rf_chai
 }
 
 static rf_status bytes_run(bytes_solver *x, const rf_allocator *alloc, uint64_t bytes,
-                           rf_chain_steps *out)
+                           rf_chain_plan *out)
 {
     size_t n = x->chain->num_stages;
-    rf_chain_tracer tracer = {alloc, n, bytes_choose, &x};
+    rf_chain_tracer tracer = {alloc, n, rf_chain_windows_any(x->windows), bytes_choose, &x};
     rf_chain_list whole = {.t = (uint32_t)n - 1, .memory = bytes};
     double time = bytes_solve(x, &whole);
     if (bytes_gave_up(x))
@@ -166,10 +166,10 @@ static rf_status bytes_run(bytes_solver *x, const rf_allocator *alloc, uint64_t 
     if (isinf(time))
         return RF_E_BUDGET;
     x->most_choices = SIZE_MAX; /* what is looked at again is known */
-    return rf_chain_trace_steps(out, &tracer, bytes);
+    return rf_chain_trace(out, &tracer, bytes);
 }
 
-rf_status rf_chain_bytes(rf_chain_steps *out, const rf_allocator *alloc, const rf_chain *chain,
+rf_status rf_chain_bytes(rf_chain_plan *out, const rf_allocator *alloc, const rf_chain *chain,
                          const rf_chain_windows *windows, uint64_t bytes)
 {
     size_t size = BYTES_SLOTS * sizeof(bytes_answer);

@@ -20,17 +20,16 @@ enum {
 #define FRONT_TABLE_WORK  4e8                /* additions in one                         */
 #define FRONT_SAME_TIME   1e-12              /* relative: sums in another order          */
 
-/* Lists that candidates are made in. */
+/* A candidate is made here. */
 typedef struct front_work {
     rf_chain_front *front;
-    rf_chain_nodes plan;
-    rf_chain_steps steps;
+    rf_chain_plan plan;
 } front_work;
 
 static void front_work_end(front_work *w)
 {
-    rf_chain_nodes_end(&w->plan, &w->front->alloc);
-    rf_chain_steps_end(&w->steps, &w->front->alloc);
+    rf_chain_nodes_end(&w->plan.nodes, &w->front->alloc);
+    rf_chain_steps_end(&w->plan.steps, &w->front->alloc);
 }
 
 /* ---- points ---- */
@@ -86,23 +85,24 @@ static rf_status front_copy(const rf_allocator *alloc, const void *from, size_t 
     return RF_OK;
 }
 
-/* The candidate in the work's lists, if it is better than what is there. Where there is a plan, the
- * steps can be had from it again. */
-static rf_status front_offer(front_work *w, const rf_chain_cost *cost)
+/* The candidate, if it is better than what is there. Where there is a tree, the steps can be had
+ * from it again. */
+static rf_status front_put_if_better(front_work *w, const rf_chain_cost *cost)
 {
     rf_chain_front *front = w->front;
+    const rf_chain_plan *plan = &w->plan;
     size_t at = front_within(front, cost->peak);
     if (at && front->points[at - 1].time * (1 - FRONT_SAME_TIME) <= cost->time)
         return RF_OK;
     if (at && front->points[at - 1].peak == cost->peak)
         at--;
     rf_chain_point point = {.peak = cost->peak, .time = cost->time};
-    point.plan.num = point.plan.capacity = w->plan.num;
-    point.steps.num = point.steps.capacity = w->plan.num ? 0 : w->steps.num;
-    rf_status status =
-        front_copy(&front->alloc, w->plan.v, point.plan.num * sizeof *w->plan.v, &point.plan.v);
+    point.plan.num = point.plan.capacity = plan->nodes.num;
+    point.steps.num = point.steps.capacity = plan->nodes.num ? 0 : plan->steps.num;
+    rf_status status = front_copy(&front->alloc, plan->nodes.v,
+                                  point.plan.num * sizeof *plan->nodes.v, &point.plan.v);
     if (!status)
-        status = front_copy(&front->alloc, w->steps.v, point.steps.num * sizeof *w->steps.v,
+        status = front_copy(&front->alloc, plan->steps.v, point.steps.num * sizeof *plan->steps.v,
                             &point.steps.v);
     if (!status)
         status = front_put(front, at, point);
@@ -111,22 +111,20 @@ static rf_status front_offer(front_work *w, const rf_chain_cost *cost)
     return status;
 }
 
-/* The steps in the work's list: simulated and offered. Both lists are empty afterwards. */
-static rf_status front_offer_steps(front_work *w, rf_chain_cost *cost)
+/* The candidate is unfolded, if it is a tree, simulated and offered; then there is none. */
+static rf_status front_offer(front_work *w, rf_chain_cost *cost)
 {
     rf_chain_front *front = w->front;
-    rf_status status = rf_chain_simulate(cost, &front->alloc, front->chain, &w->steps);
+    rf_chain_plan *plan = &w->plan;
+    rf_status status = RF_OK;
+    if (plan->nodes.num)
+        status = rf_chain_unfold(&plan->steps, &front->alloc, front->chain, &plan->nodes);
     if (!status)
-        status = front_offer(w, cost);
-    w->plan.num = w->steps.num = 0;
+        status = rf_chain_simulate(cost, &front->alloc, front->chain, &plan->steps);
+    if (!status)
+        status = front_put_if_better(w, cost);
+    plan->nodes.num = plan->steps.num = 0;
     return status;
-}
-
-static rf_status front_offer_plan(front_work *w, rf_chain_cost *cost)
-{
-    const rf_chain_front *front = w->front;
-    rf_status status = rf_chain_unfold(&w->steps, &front->alloc, front->chain, &w->plan);
-    return status ? status : front_offer_steps(w, cost);
 }
 
 /* ---- candidates ---- */
@@ -137,16 +135,16 @@ static rf_status front_offer_plain(front_work *w)
     rf_status status = RF_OK;
     for (uint32_t i = 0; i < front->chain->num_stages && !status; i++) {
         rf_chain_node node = {RF_CHAIN_KEEP, i, 1, rf_chain_fastest(front->chain, i), 0};
-        status = rf_chain_nodes_add(&w->plan, &front->alloc, node);
+        status = rf_chain_nodes_add(&w->plan.nodes, &front->alloc, node);
     }
-    return status ? status : front_offer_plan(w, &front->plain);
+    return status ? status : front_offer(w, &front->plain);
 }
 
 static rf_status front_offer_least(front_work *w, const rf_chain_cells *cells)
 {
     rf_chain_cost cost;
     rf_status status = rf_chain_least(&w->plan, &w->front->alloc, cells);
-    return status ? status : front_offer_plan(w, &cost);
+    return status ? status : front_offer(w, &cost);
 }
 
 /* Levels that are worth their time and memory: more for chains with few cells. */
@@ -180,12 +178,8 @@ static void front_size_table(const rf_chain_front *front, const rf_chain_cells *
 static rf_status front_offer_level(front_work *w, const rf_chain_table *table, size_t level)
 {
     rf_chain_cost cost;
-    if (w->front->opts.free) {
-        rf_status status = rf_chain_table_steps(table, level, &w->steps);
-        return status ? status : front_offer_steps(w, &cost);
-    }
-    rf_status status = rf_chain_table_nodes(table, level, &w->plan);
-    return status ? status : front_offer_plan(w, &cost);
+    rf_status status = rf_chain_table_plan(table, level, &w->plan);
+    return status ? status : front_offer(w, &cost);
 }
 
 /* Every level of a table whose highest stands for these bytes, the input not among them. */
@@ -216,9 +210,10 @@ static rf_status front_offer_exact(front_work *w, uint64_t budget, size_t times)
     rf_status status = RF_OK;
     rf_chain_cost cost = {.peak = budget + 1};
     for (size_t i = 0; i < times && cost.peak && !status; i++) {
-        status = rf_chain_exact(&w->steps, &front->alloc, front->chain, cost.peak - 1, &states);
+        status =
+            rf_chain_exact(&w->plan.steps, &front->alloc, front->chain, cost.peak - 1, &states);
         if (!status)
-            status = front_offer_steps(w, &cost);
+            status = front_offer(w, &cost);
     }
     return status == RF_E_BUDGET || status == RF_E_UNSUPPORTED ? RF_OK : status;
 }
@@ -231,10 +226,10 @@ static rf_status front_offer_bytes(front_work *w, uint64_t budget)
     rf_chain_cost cost;
     if (front->opts.free)
         windows = (rf_chain_windows){FRONT_WINDOW, FRONT_WINDOW};
-    rf_status status = rf_chain_bytes(&w->steps, &front->alloc, front->chain, &windows,
+    rf_status status = rf_chain_bytes(&w->plan, &front->alloc, front->chain, &windows,
                                       budget - front->chain->input);
     if (!status)
-        status = front_offer_steps(w, &cost);
+        status = front_offer(w, &cost);
     return status == RF_E_BUDGET || status == RF_E_UNSUPPORTED ? RF_OK : status;
 }
 

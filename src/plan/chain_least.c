@@ -58,8 +58,7 @@ static void least_choose(const void *payload, const rf_chain_list *list, rf_chai
     *out = least_search_list(payload, list).choice;
 }
 
-rf_status rf_chain_least(rf_chain_nodes *out, const rf_allocator *alloc,
-                         const rf_chain_cells *cells)
+rf_status rf_chain_least(rf_chain_plan *out, const rf_allocator *alloc, const rf_chain_cells *cells)
 {
     size_t bytes = cells->num * sizeof(least_answer);
     least_solver x = {cells, rf_allocator_get(alloc, bytes)};
@@ -69,8 +68,8 @@ rf_status rf_chain_least(rf_chain_nodes *out, const rf_allocator *alloc,
         rf_chain_list list = {.s = cells->v[i].first, .t = cells->v[i].last};
         x.answers[i] = least_search_list(&x, &list).best;
     }
-    rf_chain_tracer tracer = {alloc, cells->chain->num_stages, least_choose, &x};
-    rf_status status = rf_chain_trace_nodes(out, &tracer, 0);
+    rf_chain_tracer tracer = {alloc, cells->chain->num_stages, 0, least_choose, &x};
+    rf_status status = rf_chain_trace(out, &tracer, 0);
     rf_allocator_put(alloc, x.answers, bytes);
     return status;
 }

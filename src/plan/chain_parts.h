@@ -142,32 +142,42 @@ static inline int rf_chain_list_last(const rf_chain_list *list)
     return list->late && list->s == list->t;
 }
 
+static inline int rf_chain_windows_any(const rf_chain_windows *windows)
+{
+    return windows->late || windows->loan;
+}
+
+/* A plan that is being made: a tree, from which steps can be had, or steps alone. */
+typedef struct rf_chain_plan {
+    rf_chain_nodes nodes;
+    rf_chain_steps steps;
+} rf_chain_plan;
+
 /* Finds a list's choice, with the memory of rest and own. */
 typedef void (*rf_chain_choose)(const void *payload, const rf_chain_list *list,
                                 rf_chain_choice *out);
 typedef struct rf_chain_tracer {
     const rf_allocator *alloc;
     size_t num_stages;
+    int steps; /* not a tree */
     rf_chain_choose choose;
     const void *payload;
 } rf_chain_tracer;
-/* What `choose` makes of a whole chain, appended to out: as a tree, where there are no windows, or
- * as steps. */
-rf_status rf_chain_trace_nodes(rf_chain_nodes *out, const rf_chain_tracer *tracer, uint64_t memory);
-rf_status rf_chain_trace_steps(rf_chain_steps *out, const rf_chain_tracer *tracer, uint64_t memory);
+/* What `choose` makes of a whole chain with so much memory, appended to one of a plan's lists: as a
+ * tree, or, where there are windows, as steps. */
+rf_status rf_chain_trace(rf_chain_plan *out, const rf_chain_tracer *tracer, uint64_t memory);
 
 /* ---- the least memory ---- */
 
-/* The plan of least peak. Exact for nested regions. */
-rf_status rf_chain_least(rf_chain_nodes *out, const rf_allocator *alloc,
+/* The plan of least peak, a tree. Exact for nested regions. */
+rf_status rf_chain_least(rf_chain_plan *out, const rf_allocator *alloc,
                          const rf_chain_cells *cells);
 
 /* ---- to the byte ---- */
 
-/* The fastest plan of a short chain within so many bytes, the input not among them, appended to
- * out: as rf_chain_trace_steps. RF_E_BUDGET: there is none. RF_E_UNSUPPORTED: too much to look at.
- */
-rf_status rf_chain_bytes(rf_chain_steps *out, const rf_allocator *alloc, const rf_chain *chain,
+/* The fastest plan of a short chain within so many bytes, the input not among them, as
+ * rf_chain_trace makes it. RF_E_BUDGET: there is none. RF_E_UNSUPPORTED: too much to look at. */
+rf_status rf_chain_bytes(rf_chain_plan *out, const rf_allocator *alloc, const rf_chain *chain,
                          const rf_chain_windows *windows, uint64_t bytes);
 
 /* ---- the table ---- */
@@ -187,10 +197,8 @@ rf_status rf_chain_table_begin(rf_chain_table **out, const rf_allocator *alloc,
                                const rf_chain_cells *cells, const rf_chain_table_options *opts);
 /* Whether a level has a plan that is better than that of the level below. */
 int rf_chain_table_improves(const rf_chain_table *table, size_t level);
-/* The plan of a level that has one, appended to out: as a tree, where there are no windows, or as
- * steps. */
-rf_status rf_chain_table_nodes(const rf_chain_table *table, size_t level, rf_chain_nodes *out);
-rf_status rf_chain_table_steps(const rf_chain_table *table, size_t level, rf_chain_steps *out);
+/* The plan of a level that has one, as rf_chain_trace makes it. */
+rf_status rf_chain_table_plan(const rf_chain_table *table, size_t level, rf_chain_plan *out);
 size_t rf_chain_table_levels(const rf_chain_table *table); /* may be fewer than asked for */
 size_t rf_chain_table_bytes(const rf_chain_table *table);
 void rf_chain_table_end(rf_chain_table *table);

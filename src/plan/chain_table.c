@@ -302,18 +302,11 @@ int rf_chain_table_improves(const rf_chain_table *table, size_t level)
     return isfinite(row[level]) && (!level || row[level] < row[level - 1]);
 }
 
-rf_status rf_chain_table_nodes(const rf_chain_table *table, size_t level, rf_chain_nodes *out)
+rf_status rf_chain_table_plan(const rf_chain_table *table, size_t level, rf_chain_plan *out)
 {
-    size_t n = table->cells->chain->num_stages;
-    rf_chain_tracer tracer = {table->alloc, n, table_choose, table};
-    return rf_chain_trace_nodes(out, &tracer, level);
-}
-
-rf_status rf_chain_table_steps(const rf_chain_table *table, size_t level, rf_chain_steps *out)
-{
-    size_t n = table->cells->chain->num_stages;
-    rf_chain_tracer tracer = {table->alloc, n, table_choose, table};
-    return rf_chain_trace_steps(out, &tracer, level);
+    rf_chain_tracer tracer = {table->alloc, table->cells->chain->num_stages,
+                              rf_chain_windows_any(&table->opts.windows), table_choose, table};
+    return rf_chain_trace(out, &tracer, level);
 }
 
 /* ---- a table ---- */
@@ -394,7 +387,7 @@ static rf_status table_place_rows(rf_chain_table *table)
 {
     const rf_chain_cells *cells = table->cells;
     table->num_rows = cells->num;
-    if (!table->opts.windows.late && !table->opts.windows.loan)
+    if (!rf_chain_windows_any(&table->opts.windows))
         return RF_OK;
     table->more = rf_allocator_get(table->alloc, cells->num * sizeof *table->more);
     if (!table->more)

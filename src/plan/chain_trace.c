@@ -54,7 +54,8 @@ static rf_chain_list trace_whole(const rf_chain_tracer *tracer, uint64_t memory)
     return (rf_chain_list){.t = (uint32_t)tracer->num_stages - 1, .memory = memory};
 }
 
-rf_status rf_chain_trace_nodes(rf_chain_nodes *out, const rf_chain_tracer *tracer, uint64_t memory)
+static rf_status trace_all_nodes(rf_chain_nodes *out, const rf_chain_tracer *tracer,
+                                 uint64_t memory)
 {
     size_t bytes = tracer->num_stages * sizeof(trace_open);
     trace_tree x = {out, rf_allocator_get(tracer->alloc, bytes), 0, trace_whole(tracer, memory)};
@@ -130,7 +131,8 @@ static rf_status trace_list(trace_steps *x, const rf_chain_list *list)
     return status;
 }
 
-rf_status rf_chain_trace_steps(rf_chain_steps *out, const rf_chain_tracer *tracer, uint64_t memory)
+static rf_status trace_all_steps(rf_chain_steps *out, const rf_chain_tracer *tracer,
+                                 uint64_t memory)
 {
     trace_steps x = {.out = out, .tracer = tracer};
     rf_status status = trace_push_list(&x, trace_whole(tracer, memory));
@@ -141,4 +143,10 @@ rf_status rf_chain_trace_steps(rf_chain_steps *out, const rf_chain_tracer *trace
     }
     rf_allocator_put(tracer->alloc, x.tasks, x.capacity * sizeof *x.tasks);
     return status;
+}
+
+rf_status rf_chain_trace(rf_chain_plan *out, const rf_chain_tracer *tracer, uint64_t memory)
+{
+    return tracer->steps ? trace_all_steps(&out->steps, tracer, memory)
+                         : trace_all_nodes(&out->nodes, tracer, memory);
 }

@@ -52,6 +52,7 @@ static void check_points(rf_chain_front *front)
         assert_int_equal(rf_chain_simulate(&cost, &front->alloc, front->chain, &steps), RF_OK);
         rf_chain_steps_end(&steps, &front->alloc);
         assert_true(cost.peak == p->peak && cost.time == p->time);
+        assert_true(front->opts.free || p->plan.num);
         assert_true(!i || (p[-1].peak < p->peak && p[-1].time > p->time));
         assert_ptr_equal(rf_chain_front_find(front, p->peak), p);
         assert_true(rf_chain_front_find(front, p->peak - 1) == (i ? p - 1 : NULL));
