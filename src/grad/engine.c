@@ -100,17 +100,40 @@ static int accumulate_owns(const rf_run *run, const rf_tensor *t)
            !t->storage->borrowed && !t->storage->pending && rf_view_contiguous(&t->view);
 }
 
+/* Put added, which is in s, where *sum is. */
+static void accumulate_replace(rf_run *run, rf_tensor **sum, const rf_tensor *added)
+{
+    rf_release(&run->scope, *sum);
+    *sum = added ? rf_handle_alias(&run->scope, added) : NULL;
+}
+
+rf_tensor *rf_op_grad_sum(rf_op_grad *grad, size_t index)
+{
+    const grad_call *call = grad->node;
+    rf_scope *s = grad->scope;
+    rf_run *run = s->ctx->run;
+    if (s->status || index >= grad->num_in || !(grad->wanted & (1u << index)) || run->create_graph)
+        return NULL;
+    rf_edge edge = call->node->edges[index];
+    rf_tensor **sum = &edge.node->grads[edge.out];
+    if (*sum && !accumulate_owns(run, *sum)) {
+        rf_tensor *copy = rf_clone(s, *sum);
+        accumulate_replace(run, sum, copy);
+        rf_release(s, copy);
+    }
+    return *sum;
+}
+
 static rf_status accumulate(rf_run *run, rf_scope *s, rf_edge edge, rf_tensor *g)
 {
     rf_tensor **sum = &edge.node->grads[edge.out];
-    if (!*sum) {
+    if (g == *sum) { /* added to in place */
+    } else if (!*sum) {
         *sum = rf_handle_alias(&run->scope, g);
     } else if (accumulate_owns(run, *sum)) {
         rf_add_inplace(s, *sum, g);
     } else {
-        rf_tensor *added = rf_add(s, *sum, g);
-        rf_release(&run->scope, *sum);
-        *sum = added ? rf_handle_alias(&run->scope, added) : NULL;
+        accumulate_replace(run, sum, rf_add(s, *sum, g));
     }
     return s->status ? s->status : run->scope.status;
 }

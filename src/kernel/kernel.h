@@ -144,6 +144,9 @@ struct rf_kernels {
     /* dtable (V, C) = 0, then the rows of dy are added in order of position. */
     rf_status (*embedding_grad)(const rf_exec *e, const rf_view *dy, const rf_view *ids,
                                 const rf_view *dtable);
+    /* The same onto what dtable holds. */
+    rf_status (*embedding_add)(const rf_exec *e, const rf_view *dy, const rf_view *ids,
+                               const rf_view *dtable);
 
     /* x, y (..., T, D): see rf_rotary; inverse rotates backwards. */
     rf_status (*rotary)(const rf_exec *e, double base, int inverse, const rf_view *x,

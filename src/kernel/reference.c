@@ -504,25 +504,34 @@ static int ref_seen(const rf_view *ids, int64_t i)
 }
 
 /* A row is written once, where its id comes first: the sum over all that follow. */
-static rf_status ref_embedding_grad(const rf_exec *e, const rf_view *dy, const rf_view *ids,
-                                    const rf_view *dtable)
+static rf_status ref_embedding_add(const rf_exec *e, const rf_view *dy, const rf_view *ids,
+                                   const rf_view *dtable)
 {
     int64_t n = rf_shape_count(&ids->shape), c = dtable->shape.dims[1];
+    (void)e;
     if (!ref_numbers_fit(ids, dtable->shape.dims[0], NULL))
         return RF_E_ARGUMENT;
-    ref_fill(e, 0, dtable);
     for (int64_t i = 0; i < n; i++) {
         if (ref_seen(ids, i))
             continue;
         int64_t id = ref_integer(ids, i);
         for (int64_t k = 0; k < c; k++) {
-            double sum = 0;
+            double sum = ref_get(dtable, id * c + k);
             for (int64_t j = i; j < n; j++)
                 sum += ref_integer(ids, j) == id ? ref_get(dy, j * c + k) : 0;
             ref_set(dtable, id * c + k, sum);
         }
     }
     return RF_OK;
+}
+
+static rf_status ref_embedding_grad(const rf_exec *e, const rf_view *dy, const rf_view *ids,
+                                    const rf_view *dtable)
+{
+    if (!ref_numbers_fit(ids, dtable->shape.dims[0], NULL))
+        return RF_E_ARGUMENT;
+    ref_fill(e, 0, dtable);
+    return ref_embedding_add(e, dy, ids, dtable);
 }
 
 /* ---- positions and attention ---- */
@@ -743,6 +752,7 @@ const rf_kernels rf_kernels_reference = {
     .count_targets = rf_reference_count_targets,
     .embedding = ref_embedding,
     .embedding_grad = ref_embedding_grad,
+    .embedding_add = ref_embedding_add,
     .rotary = rf_reference_rotary,
     .attention_workspace = rf_reference_no_scratch,
     .attention = rf_reference_attention,

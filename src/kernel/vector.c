@@ -54,6 +54,7 @@ const rf_kernels RF_VECTOR_TABLE = {
     .count_targets = rf_reference_count_targets,
     .embedding = vec_embedding,
     .embedding_grad = vec_embedding_grad,
+    .embedding_add = vec_embedding_add,
     .rotary = rf_reference_rotary,
     .attention_workspace = vec_attention_workspace,
     .attention = vec_attention,

@@ -240,6 +240,15 @@ static rf_status call_embedding_grad(const rf_kernels *k, const rf_exec *e, cons
     return k->embedding_grad(e, &in[0], &in[1], &out[0]);
 }
 
+/* in: dy, ids, what the table holds before. */
+static rf_status call_embedding_add(const rf_kernels *k, const rf_exec *e, const rf_view *in,
+                                    const rf_view *out, const void *arg)
+{
+    (void)arg;
+    rf_status status = k->unary(e, RF_UNARY_COPY, &in[2], &out[0]);
+    return status ? status : k->embedding_add(e, &in[0], &in[1], &out[0]);
+}
+
 static void test_embedding(void **state)
 {
     static const int widths[] = {1, 5, 16, 33, 130};
@@ -261,6 +270,12 @@ static void test_embedding(void **state)
                 t.relative = d == RF_BF16 ? 0x1p-4 : d == RF_F32 ? 1e-6 : 1e-14;
                 t.absolute = d == RF_BF16 ? 0.5 : d == RF_F32 ? 2e-6 : 1e-14;
                 trial_run(&t, "embedding_grad");
+                t.num_in = 3;
+                t.in[2] = t.out[0];
+                t.low[2] = -4;
+                t.high[2] = 4;
+                t.call = call_embedding_add;
+                trial_run(&t, "embedding_add");
             }
     trial t = rows_trial(RF_F32, 600, 64, 2);
     t.in[0] = view_make(RF_F32, 2, 900, 64);
@@ -290,6 +305,7 @@ static void test_bad_ids_leave_no_trace(void **state)
             memset(clean, 0xA5, sizeof clean);
             assert_int_equal(table_at(k)->embedding(&e, &vt, &vi, &vy), RF_E_ARGUMENT);
             assert_int_equal(table_at(k)->embedding_grad(&e, &vy, &vi, &vt), RF_E_ARGUMENT);
+            assert_int_equal(table_at(k)->embedding_add(&e, &vy, &vi, &vt), RF_E_ARGUMENT);
             assert_memory_equal(table, clean, sizeof table);
             assert_memory_equal(y, clean, sizeof y);
         }

@@ -404,6 +404,11 @@ static rf_status bad_id_grad(const rf_kernels *k, const rf_exec *e, rf_view *v)
     return k->embedding_grad(e, &v[0], &v[1], &v[5]);
 }
 
+static rf_status bad_id_add(const rf_kernels *k, const rf_exec *e, rf_view *v)
+{
+    return k->embedding_add(e, &v[0], &v[1], &v[5]);
+}
+
 static void test_refused(void **state)
 {
     static const int64_t bad[] = {6, -1, INT64_MAX, INT64_MIN, INT64_C(1) << 32};
@@ -413,6 +418,7 @@ static void test_refused(void **state)
             check_refused(dtype, bad[i], bad_target);
             check_refused(dtype, bad[i], bad_id);
             check_refused(dtype, bad[i], bad_id_grad);
+            check_refused(dtype, bad[i], bad_id_add);
         }
 }
 

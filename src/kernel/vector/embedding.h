@@ -59,16 +59,19 @@ static rf_status vec_embedding(const rf_exec *e, const rf_view *table, const rf_
     return RF_OK;
 }
 
-/* Columns [lo, hi) of the table: zeros, then what each position adds. */
-static void vec_embedding_grad_part(const void *job, int64_t part)
+/* The columns of a part: [lo, hi). */
+static void vec_embedding_columns(const vec_rows_by_id *t, int64_t part, int64_t *lo, int64_t *hi)
+{
+    vec_share((t->c + RF_LANES - 1) / RF_LANES, t->parts, part, lo, hi);
+    *lo *= RF_LANES;
+    *hi = vec_smaller(*hi * RF_LANES, t->c);
+}
+
+static void vec_embedding_add_part(const void *job, int64_t part)
 {
     const vec_rows_by_id *t = job;
     int64_t lo, hi;
-    vec_share((t->c + RF_LANES - 1) / RF_LANES, t->parts, part, &lo, &hi);
-    lo *= RF_LANES;
-    hi = hi * RF_LANES < t->c ? hi * RF_LANES : t->c;
-    for (int64_t r = 0; r < t->rows && lo < hi; r++)
-        memset(t->to + r * t->c + lo, 0, (size_t)(hi - lo) * sizeof(float));
+    vec_embedding_columns(t, part, &lo, &hi);
     for (int64_t i = 0; i < t->count; i++) {
         float *to = t->to + vec_integer(t->ids, i, 1) * t->c;
         const float *from = t->from + i * t->c;
@@ -77,6 +80,26 @@ static void vec_embedding_grad_part(const void *job, int64_t part)
     }
 }
 
+static void vec_embedding_grad_part(const void *job, int64_t part)
+{
+    const vec_rows_by_id *t = job;
+    int64_t lo, hi;
+    vec_embedding_columns(t, part, &lo, &hi);
+    for (int64_t r = 0; r < t->rows && lo < hi; r++)
+        memset(t->to + r * t->c + lo, 0, (size_t)(hi - lo) * sizeof(float));
+    vec_embedding_add_part(job, part);
+}
+
+/* touched: how many rows are written. */
+static rf_status vec_embedding_onto(const rf_exec *e, vec_rows_by_id *t, int64_t touched,
+                                    vec_part_fn body)
+{
+    if (vec_check_ids(t))
+        return RF_E_ARGUMENT;
+    t->parts = vec_smaller(vec_parts(e, touched, t->c), (t->c + RF_LANES - 1) / RF_LANES);
+    vec_run(e, t->parts, body, t);
+    return RF_OK;
+}
 static rf_status vec_embedding_grad(const rf_exec *e, const rf_view *dy, const rf_view *ids,
                                     const rf_view *dtable)
 {
@@ -84,13 +107,21 @@ static rf_status vec_embedding_grad(const rf_exec *e, const rf_view *dy, const r
     vec_rows_by_id t = vec_ids_of(dtable, ids);
     if (!vec_plain(views, 2) || !rf_view_contiguous(ids))
         return rf_kernels_reference.embedding_grad(e, dy, ids, dtable);
-    if (vec_check_ids(&t))
-        return RF_E_ARGUMENT;
     t.from = dy->data;
     t.to = dtable->data;
-    t.parts = vec_smaller(vec_parts(e, t.rows + t.count, t.c), (t.c + RF_LANES - 1) / RF_LANES);
-    vec_run(e, t.parts, vec_embedding_grad_part, &t);
-    return RF_OK;
+    return vec_embedding_onto(e, &t, t.rows + t.count, vec_embedding_grad_part);
+}
+
+static rf_status vec_embedding_add(const rf_exec *e, const rf_view *dy, const rf_view *ids,
+                                   const rf_view *dtable)
+{
+    const rf_view *const views[] = {dy, dtable};
+    vec_rows_by_id t = vec_ids_of(dtable, ids);
+    if (!vec_plain(views, 2) || !rf_view_contiguous(ids))
+        return rf_kernels_reference.embedding_add(e, dy, ids, dtable);
+    t.from = dy->data;
+    t.to = dtable->data;
+    return vec_embedding_onto(e, &t, t.count, vec_embedding_add_part);
 }
 
 #endif
