@@ -82,6 +82,10 @@ typedef struct rf_op_grad {
  * and RF_E_STATE. Computes it again in a region. Scoped in grad->scope. */
 RF_API rf_tensor *rf_op_saved_input(rf_op_grad *grad, size_t index);
 RF_API rf_tensor *rf_op_saved_output(rf_op_grad *grad, size_t index);
+/* A saved input for a rule that writes something else in its place and reads it no more: the saved
+ * bytes themselves where nobody else will read them, else a copy. Ask for it last: in a recompute
+ * the others may have to be made of it first. */
+RF_API rf_tensor *rf_op_take_input(rf_op_grad *grad, size_t index);
 /* What the gradients of input `index` have added up to so far, for a rule that would rather add to
  * it, in place, than make another gradient of that size: it then gives this same tensor as
  * grad_in[index]. Where others share the bytes it is a copy, made now, so that the sum's bits are

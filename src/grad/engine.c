@@ -42,6 +42,13 @@ rf_tensor *rf_handle_alias(rf_scope *s, const rf_tensor *t)
     return alias;
 }
 
+/* Whether t's bytes may be changed without anybody noticing. */
+static int run_owns(const rf_run *run, const rf_tensor *t)
+{
+    return !run->create_graph && !run->ctx->defer && t->storage->refs == 1 &&
+           !t->storage->borrowed && !t->storage->pending && rf_view_contiguous(&t->view);
+}
+
 /* ---- saved values ---- */
 
 static rf_tensor *saved_unpack(grad_call *call, const rf_slot *slot, rf_edge edge)
@@ -91,14 +98,28 @@ rf_tensor *rf_op_saved_output(rf_op_grad *grad, size_t index)
     return call->saved_out[index];
 }
 
-/* ---- adding up ---- */
-
-/* Whether t's bytes may be changed without anybody noticing. */
-static int accumulate_owns(const rf_run *run, const rf_tensor *t)
+/* The handle of an interior tensor that nobody holds has no more to say than after its own node. */
+static void saved_spend(rf_edge edge, const rf_tensor *t)
 {
-    return !run->create_graph && !run->ctx->defer && t->storage->refs == 1 &&
-           !t->storage->borrowed && !t->storage->pending && rf_view_contiguous(&t->view);
+    rf_node *from = edge.node;
+    rf_tensor *handle = from && from->op && !from->captured ? from->handles[edge.out] : NULL;
+    if (handle && !handle->holds && handle->storage == t->storage && t->storage->refs == 2)
+        rf_handle_stale(handle);
 }
+
+rf_tensor *rf_op_take_input(rf_op_grad *grad, size_t index)
+{
+    const grad_call *call = grad->node;
+    const rf_run *run = grad->scope->ctx->run;
+    rf_tensor *t = rf_op_saved_input(grad, index);
+    if (t && !run->retain && !run->create_graph) {
+        rf_slot_release(rf_node_slot_in(call->node, index));
+        saved_spend(call->node->edges[index], t);
+    }
+    return !t || run_owns(run, t) ? t : rf_clone(grad->scope, t);
+}
+
+/* ---- adding up ---- */
 
 /* Put added, which is in s, where *sum is. */
 static void accumulate_replace(rf_run *run, rf_tensor **sum, const rf_tensor *added)
@@ -116,7 +137,7 @@ rf_tensor *rf_op_grad_sum(rf_op_grad *grad, size_t index)
         return NULL;
     rf_edge edge = call->node->edges[index];
     rf_tensor **sum = &edge.node->grads[edge.out];
-    if (*sum && !accumulate_owns(run, *sum)) {
+    if (*sum && !run_owns(run, *sum)) {
         rf_tensor *copy = rf_clone(s, *sum);
         accumulate_replace(run, sum, copy);
         rf_release(s, copy);
@@ -130,7 +151,7 @@ static rf_status accumulate(rf_run *run, rf_scope *s, rf_edge edge, rf_tensor *g
     if (g == *sum) { /* added to in place */
     } else if (!*sum) {
         *sum = rf_handle_alias(&run->scope, g);
-    } else if (accumulate_owns(run, *sum)) {
+    } else if (run_owns(run, *sum)) {
         rf_add_inplace(s, *sum, g);
     } else {
         accumulate_replace(run, sum, rf_add(s, *sum, g));
@@ -150,7 +171,7 @@ rf_status rf_leaf_accumulate(rf_run *run, rf_scope *s, rf_node *leaf, rf_tensor 
     }
     if (leaf->grad)
         g = rf_add(s, leaf->grad, g);
-    else if (!run->create_graph && !accumulate_owns(run, g))
+    else if (!run->create_graph && !run_owns(run, g))
         g = rf_clone(s, g);
     rf_tensor *held = g ? rf_handle_alias(NULL, g) : NULL;
     if (!held)

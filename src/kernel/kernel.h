@@ -131,7 +131,7 @@ struct rf_kernels {
      * f64); an ignored row has loss 0. RF_E_ARGUMENT if a target that is not ignored is outside. */
     rf_status (*cross_entropy)(const rf_exec *e, const int64_t *ignored, const rf_view *logits,
                                const rf_view *targets, const rf_view *losses, const rf_view *lse);
-    /* dlogits = (softmax(logits) - onehot) g (one element); 0 for ignored rows. */
+    /* dlogits = (softmax(logits) - onehot) g (one element); 0 for ignored rows. May be logits. */
     rf_status (*cross_entropy_grad)(const rf_exec *e, const int64_t *ignored,
                                     const rf_view *const in[4], /* g logits targets lse */
                                     const rf_view *dlogits);

@@ -1,6 +1,7 @@
 /* op_cross_entropy.c: the mean (or sum) over rows of log sum exp(row) - row[target].
  * dlogits = (softmax(row) - onehot(target)) g / rows that count; 0 for ignored rows.
- * No gradient is computed in the forward: it keeps the logits and one number a row.
+ * No gradient is computed in the forward: it keeps the logits and one number a row. The gradient
+ * takes the place of the logits, which may be the largest tensor of all.
  */
 #include "op/expr.h"
 #include "op/table.h"
@@ -108,10 +109,12 @@ static rf_op_reads entropy_reads(const rf_op_call *call, uint32_t wanted)
 
 static rf_status entropy_backward(rf_op_grad *grad)
 {
-    rf_tensor *in[4] = {grad->grad_out[0], rf_op_saved_input(grad, 0), rf_op_saved_input(grad, 1),
-                        rf_op_saved_output(grad, 1)};
-    grad->grad_in[0] =
-        rf_expr(grad->scope, &rf_op_cross_entropy_grad, in, 4, grad->attrs, sizeof(entropy_attrs));
+    rf_tensor *in[4] = {NULL, grad->grad_out[0]};
+    in[2] = rf_op_saved_input(grad, 1);
+    in[3] = rf_op_saved_output(grad, 1);
+    in[0] = rf_op_take_input(grad, 0); /* last: in a recompute the others are made of it */
+    grad->grad_in[0] = rf_expr(grad->scope, &rf_op_cross_entropy_grad_inplace, in, 4, grad->attrs,
+                               sizeof(entropy_attrs));
     return grad->scope->status;
 }
 
@@ -174,8 +177,8 @@ const rf_op_class rf_op_cross_entropy = {
 
 static rf_status entropy_grad_infer(rf_op_call *call)
 {
-    call->out[0].shape = call->in[1].shape;
-    return entropy_check(call, 1, 2);
+    call->out[0].shape = call->in[0].shape;
+    return entropy_check(call, 0, 2);
 }
 
 static size_t entropy_grad_workspace(const rf_op_call *call)
@@ -188,10 +191,9 @@ static rf_status entropy_grad_forward(rf_op_call *call)
 {
     const rf_kernels *k = rf_call_kernels(call);
     rf_exec e = rf_call_exec(call);
-    rf_view logits = call->in[1], targets = call->in[2], lse = call->in[3], out = call->out[0];
-    rf_view g = call->in[0], scaled = call->in[0];
+    rf_view logits = call->in[0], targets = call->in[2], lse = call->in[3];
+    rf_view g = call->in[1], scaled = call->in[1];
     rf_view_rows(&logits);
-    rf_view_rows(&out);
     entropy_flatten(&targets);
     entropy_flatten(&lse);
     scaled.data = call->workspace;
@@ -199,13 +201,14 @@ static rf_status entropy_grad_forward(rf_op_call *call)
     if (status)
         return status;
     const rf_view *in[4] = {&scaled, &logits, &targets, &lse};
-    return k->cross_entropy_grad(&e, entropy_ignored(call->attrs), in, &out);
+    return k->cross_entropy_grad(&e, entropy_ignored(call->attrs), in, &logits);
 }
 
-const rf_op_class rf_op_cross_entropy_grad = {
+const rf_op_class rf_op_cross_entropy_grad_inplace = {
     .size = sizeof(rf_op_class),
-    .name = "cross_entropy_grad",
-    .doc = "(softmax(row) - onehot(target)) g / rows that count",
+    .name = "cross_entropy_grad_inplace",
+    .doc = "row becomes (softmax(row) - onehot(target)) g / rows that count",
+    .traits = RF_OP_INPLACE,
     .num_out = 1,
     .infer = entropy_grad_infer,
     .forward = entropy_grad_forward,

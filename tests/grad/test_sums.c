@@ -1,6 +1,7 @@
-/* test_sums.c: gradients that are added to where they are. The gradient of a table joins the sum
- * that is there (the head's, where they are tied) without a second table; the bits are the same
- * whoever else holds that sum, in a region, inside a recompute and at any number of threads. */
+/* test_sums.c: gradients that are written where something is already. That of a table joins the sum
+ * that is there (the head's, where they are tied) without a second table, and that of a loss takes
+ * the place of the logits. The bits are the same whoever else holds that sum or the logits, in a
+ * region, inside a recompute and at any number of threads. */
 #include "support/world.h"
 
 enum { V = 300, C = 40, N = 6 };
@@ -9,6 +10,14 @@ static rf_tensor *some_ids(rf_scope *s)
 {
     static const int32_t ids[N] = {7, 0, 299, 7, 7, 41}; /* one thrice */
     return rf_tensor_copy_in(s, RF_I32, 1, (int64_t[]){N}, ids);
+}
+
+static rf_tensor *some_targets(rf_scope *s)
+{
+    uint8_t targets[V];
+    for (int i = 0; i < V; i++)
+        targets[i] = (uint8_t)(i * 7 % C);
+    return rf_tensor_copy_in(s, RF_U8, 1, (int64_t[]){V}, targets);
 }
 
 /* A table (V, C) of values of many magnitudes, so that another order of sums shows. */
@@ -195,6 +204,79 @@ static void test_threads_make_no_difference(void **state)
     free(wanted);
 }
 
+/* ---- in the place of logits ---- */
+
+/* How logits of a loss are used besides. */
+enum { LOGITS_GONE, LOGITS_SEEN, LOGITS_HELD, LOGITS_READ, LOGITS_RETAINED, LOGITS_REGION, USES };
+
+typedef struct entropy_use {
+    int use;
+    rf_tensor *logits; /* the caller's handle, if it has one */
+} entropy_use;
+
+static rf_status entropy_use_call(void *payload, rf_scope *s, const rf_values *in, rf_values *out)
+{
+    entropy_use *u = payload;
+    rf_tensor *logits = rf_affine(s, in->v[0], 0.1, 0);
+    rf_tensor *also = NULL; /* recorded before the loss, so that backward comes to it later */
+    if (u->use == LOGITS_READ)
+        also = rf_affine(s, rf_sum(s, rf_mul(s, logits, logits)), 0, 0);
+    rf_tensor *loss = rf_cross_entropy(s, logits, some_targets(s), NULL);
+    out->v[0] = also ? rf_add(s, loss, also) : loss;
+    if (u->use == LOGITS_HELD)
+        u->logits = rf_tensor_hold(logits);
+    else if (u->use == LOGITS_SEEN)
+        u->logits = logits;
+    else
+        rf_release(s, logits);
+    return rf_scope_status(s);
+}
+
+static void logits_used_so(world *w, int use, void **wanted)
+{
+    entropy_use u = {use, NULL};
+    rf_function fn = {entropy_use_call, &u, NULL};
+    rf_backward_options opts = RF_BACKWARD_OPTIONS_INIT;
+    rf_memory_info info;
+    rf_tensor *table = some_table(w);
+    rf_tensor *loss =
+        use == LOGITS_REGION ? world_region(w, fn, table, NULL) : world_plain(w, fn, table);
+    void *logits = u.use == LOGITS_HELD ? world_bytes(w, u.logits) : NULL;
+    assert_ok(w->ctx, rf_memory_get(w->ctx, RF_DEVICE_CPU, RF_MEM_ACTIVATION, &info));
+    uint64_t before = info.used, bytes = V * C * sizeof(float);
+    rf_memory_reset_peak(w->ctx);
+    rf_op_counts_reset(w->ctx);
+    opts.retain = use == LOGITS_RETAINED;
+    assert_ok(w->ctx, rf_backward_with(w->s, loss, &opts));
+    if (use == LOGITS_RETAINED) {
+        rf_grad_clear(table);
+        assert_ok(w->ctx, rf_backward(w->s, loss)); /* they are still there */
+    }
+    if (!*wanted)
+        *wanted = world_bytes(w, rf_grad(table));
+    world_same(w, rf_grad(table), *wanted);
+    int owned = use == LOGITS_GONE || use == LOGITS_SEEN || use == LOGITS_REGION;
+    assert_int_equal(world_executed(w, "clone"), !owned);
+    assert_ok(w->ctx, rf_memory_get(w->ctx, RF_DEVICE_CPU, RF_MEM_ACTIVATION, &info));
+    if (owned) /* the gradient of the table, besides the logits, and of a region's again */
+        assert_true(info.peak < before + (use == LOGITS_REGION ? 3 : 2) * bytes);
+    if (use == LOGITS_SEEN)
+        assert_int_equal(rf_tensor_copy_out(u.logits, &before, sizeof before), RF_E_STALE);
+    if (use == LOGITS_HELD) {
+        world_same(w, u.logits, logits);
+        rf_tensor_drop(u.logits);
+    }
+    free(logits);
+}
+
+static void test_a_gradient_takes_the_place_of_logits(void **state)
+{
+    void *wanted = NULL;
+    for (int use = 0; use < USES; use++)
+        logits_used_so(*state, use, &wanted);
+    free(wanted);
+}
+
 #define ROW(test) cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
 
 int main(void)
@@ -202,7 +284,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROW(test_a_table_joins_the_sum),      ROW(test_a_sum_of_others_is_left_alone),
         ROW(test_inside_of_a_recompute),      ROW(test_batches_are_added_once),
-        ROW(test_threads_make_no_difference),
+        ROW(test_threads_make_no_difference), ROW(test_a_gradient_takes_the_place_of_logits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
