@@ -113,6 +113,25 @@ typedef struct rf_cross_entropy_options {
  * log sum exp(row) - row[target]. A target outside 0 .. V-1 is RF_E_ARGUMENT. */
 RF_API rf_tensor *rf_cross_entropy(rf_scope *s, rf_tensor *logits, rf_tensor *targets,
                                    const rf_cross_entropy_options *opts);
+/* NULL is: the mean, over all rows, in tiles of 16 MiB. */
+typedef struct rf_linear_cross_entropy_options {
+    size_t size;
+    rf_reduction reduction;
+    int has_ignored; /* as in rf_cross_entropy_options */
+    int64_t ignored;
+    int64_t tile; /* at most so many bytes of logits at a time (down to 64 rows by 64 columns, in
+                     f32, or f64 for f64); 0: 16 MiB. The bits depend on it. */
+} rf_linear_cross_entropy_options;
+#define RF_LINEAR_CROSS_ENTROPY_OPTIONS_INIT                                \
+    {                                                                       \
+        sizeof(rf_linear_cross_entropy_options), RF_REDUCTION_MEAN, 0, 0, 0 \
+    }
+/* x (..., C), weight (V, C), targets (...) -> rank 0: what rf_cross_entropy gives for the logits
+ * x weight^T, which are made a tile at a time and never kept; so backward makes them again: one
+ * product more. Results agree with those of the two ops but for rounding. */
+RF_API rf_tensor *rf_linear_cross_entropy(rf_scope *s, rf_tensor *x, rf_tensor *weight,
+                                          rf_tensor *targets,
+                                          const rf_linear_cross_entropy_options *opts);
 /* Over the last axis (C): (x - mean) / sqrt(var + eps) gain + bias; gain, bias (C) or NULL. */
 RF_API rf_tensor *rf_layer_norm(rf_scope *s, rf_tensor *x, rf_tensor *gain, rf_tensor *bias,
                                 double eps);

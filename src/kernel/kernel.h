@@ -79,6 +79,12 @@ typedef struct rf_conv_call {
     const rf_view *x, *w, *bias, *y;
 } rf_conv_call;
 
+/* Some columns of logits: from `first` on, of a vocabulary of `count`. */
+typedef struct rf_entropy_part {
+    int64_t first, count;
+    const int64_t *ignored; /* as in cross_entropy */
+} rf_entropy_part;
+
 struct rf_kernels {
     const char *name; /* "portable", "avx2", "avx512" */
 
@@ -106,6 +112,8 @@ struct rf_kernels {
     size_t (*matmul_workspace)(size_t threads, const rf_view *a, const rf_view *b,
                                const rf_view *c);
     rf_status (*matmul)(const rf_exec *e, const rf_view *a, const rf_view *b, const rf_view *c);
+    /* c += a b, f32 and f64, with the same workspace. */
+    rf_status (*matmul_add)(const rf_exec *e, const rf_view *a, const rf_view *b, const rf_view *c);
 
     /* Rows. x, y, dy, dx are row-major without gaps, (rows..., C). */
     rf_status (*softmax)(const rf_exec *e, int logarithm, const rf_view *x, const rf_view *y);
@@ -135,6 +143,19 @@ struct rf_kernels {
     rf_status (*cross_entropy_grad)(const rf_exec *e, const int64_t *ignored,
                                     const rf_view *const in[4], /* g logits targets lse */
                                     const rf_view *dlogits);
+    /* The same for logits of which only some columns are there at a time, f32 and f64. _part joins
+     * the columns of `part` to sums (N, 2) f64: log sum exp so far, the target's logit; the first
+     * part begins them. _end: losses and lse (N), RF_E_ARGUMENT as above. _part_grad is in place of
+     * some columns. */
+    rf_status (*cross_entropy_part)(const rf_exec *e, const rf_entropy_part *part,
+                                    const rf_view *const in[2], /* logits targets */
+                                    const rf_view *sums);
+    rf_status (*cross_entropy_end)(const rf_exec *e, const rf_entropy_part *part,
+                                   const rf_view *const in[2], /* sums targets */
+                                   const rf_view *const out[2] /* losses lse */);
+    rf_status (*cross_entropy_part_grad)(const rf_exec *e, const rf_entropy_part *part,
+                                         const rf_view *const in[4], /* g logits targets lse */
+                                         const rf_view *dlogits);
     /* How many targets count. */
     int64_t (*count_targets)(const int64_t *ignored, const rf_view *targets);
 

@@ -4,13 +4,14 @@
 
 #include "kernel/kernel.h"
 
-/* c (m, n) = op(a) (m, k) op(b) (k, n), row-major; c without gaps. */
+/* c (m, n) = (add ? c : 0) + op(a) (m, k) op(b) (k, n), row-major; c without gaps. */
 typedef struct rf_sgemm {
     int64_t m, n, k;
     int transposed[2]; /* a, b: op swaps the axes                        */
     int64_t lead[2];   /* from one row of a (of b) as stored to the next */
     const float *a, *b;
     float *c;
+    int add;
 } rf_sgemm;
 
 #if defined(RF_HAVE_ONEDNN)

@@ -52,7 +52,7 @@ rf_status rf_library_sgemm(const rf_exec *e, const rf_sgemm *s)
 #endif
     dnnl_status_t status =
         dnnl_sgemm(s->transposed[0] ? 'T' : 'N', s->transposed[1] ? 'T' : 'N', s->m, s->n, s->k, 1,
-                   s->a, s->lead[0], s->b, s->lead[1], 0, s->c, s->n);
+                   s->a, s->lead[0], s->b, s->lead[1], s->add ? 1 : 0, s->c, s->n);
 #ifdef _OPENMP
     omp_set_num_threads(before);
 #endif

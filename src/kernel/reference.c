@@ -258,19 +258,36 @@ size_t rf_reference_no_scratch(size_t threads, const rf_view *x)
     return 0;
 }
 
-static rf_status ref_matmul(const rf_exec *e, const rf_view *a, const rf_view *b, const rf_view *c)
+/* The sum over k for element i of c, from `sum` on. */
+static double ref_product(const rf_view *a, const rf_view *b, const rf_view *c, int64_t i,
+                          double sum)
 {
     unsigned r = c->shape.rank;
     int64_t m = c->shape.dims[r - 2], n = c->shape.dims[r - 1], k = a->shape.dims[r - 1];
+    int64_t col = i % n, row = i / n % m, batch = i / n / m;
+    for (int64_t p = 0; p < k; p++)
+        sum += ref_get(a, (batch * m + row) * k + p) * ref_get(b, (batch * k + p) * n + col);
+    return sum;
+}
+
+static rf_status ref_matmul(const rf_exec *e, const rf_view *a, const rf_view *b, const rf_view *c)
+{
     int64_t count = rf_shape_count(&c->shape);
     (void)e;
-    for (int64_t i = 0; i < count; i++) {
-        int64_t col = i % n, row = i / n % m, batch = i / n / m;
-        double sum = 0;
-        for (int64_t p = 0; p < k; p++)
-            sum += ref_get(a, (batch * m + row) * k + p) * ref_get(b, (batch * k + p) * n + col);
-        ref_set(c, i, sum);
-    }
+    for (int64_t i = 0; i < count; i++)
+        ref_set(c, i, ref_product(a, b, c, i, 0));
+    return RF_OK;
+}
+
+static rf_status ref_matmul_add(const rf_exec *e, const rf_view *a, const rf_view *b,
+                                const rf_view *c)
+{
+    int64_t count = rf_shape_count(&c->shape);
+    (void)e;
+    if (c->shape.dtype != RF_F32 && c->shape.dtype != RF_F64)
+        return RF_E_DTYPE;
+    for (int64_t i = 0; i < count; i++)
+        ref_set(c, i, ref_product(a, b, c, i, ref_get(c, i)));
     return RF_OK;
 }
 
@@ -457,18 +474,64 @@ static rf_status ref_cross_entropy(const rf_exec *e, const int64_t *ignored, con
     return RF_OK;
 }
 
-static rf_status ref_cross_entropy_grad(const rf_exec *e, const int64_t *ignored,
-                                        const rf_view *const in[4], const rf_view *dlogits)
+static rf_status ref_cross_entropy_part_grad(const rf_exec *e, const rf_entropy_part *part,
+                                             const rf_view *const in[4], const rf_view *dlogits)
 {
     int64_t rows = dlogits->shape.dims[0], c = dlogits->shape.dims[1];
     double g = ref_get(in[0], 0);
     (void)e;
     for (int64_t r = 0; r < rows; r++) {
         int64_t t = ref_integer(in[2], r);
+        int counts = !part->ignored || t != *part->ignored;
         for (int64_t k = 0; k < c; k++) {
             double p = exp(ref_get(in[1], r * c + k) - ref_get(in[3], r));
-            ref_set(dlogits, r * c + k, ignored && t == *ignored ? 0 : (p - (k == t)) * g);
+            ref_set(dlogits, r * c + k, counts ? (p - (part->first + k == t)) * g : 0);
         }
+    }
+    return RF_OK;
+}
+
+static rf_status ref_cross_entropy_grad(const rf_exec *e, const int64_t *ignored,
+                                        const rf_view *const in[4], const rf_view *dlogits)
+{
+    const rf_entropy_part all = {0, dlogits->shape.dims[1], ignored};
+    return ref_cross_entropy_part_grad(e, &all, in, dlogits);
+}
+
+double rf_reference_log_add(double a, double b)
+{
+    double top = fmax(a, b);
+    return top == -INFINITY ? top : top + log(exp(a - top) + exp(b - top));
+}
+
+static rf_status ref_cross_entropy_part(const rf_exec *e, const rf_entropy_part *part,
+                                        const rf_view *const in[2], const rf_view *sums)
+{
+    int64_t rows = in[0]->shape.dims[0], c = in[0]->shape.dims[1];
+    double *at = sums->data;
+    (void)e;
+    for (int64_t r = 0; r < rows; r++, at += 2) {
+        int64_t t = ref_integer(in[1], r);
+        double sum = ref_log_sum_exp(in[0], r, c);
+        at[0] = part->first ? rf_reference_log_add(at[0], sum) : sum;
+        if (t >= part->first && t - part->first < c)
+            at[1] = ref_get(in[0], r * c + t - part->first);
+    }
+    return RF_OK;
+}
+
+rf_status rf_reference_cross_entropy_end(const rf_exec *e, const rf_entropy_part *part,
+                                         const rf_view *const in[2], const rf_view *const out[2])
+{
+    int64_t rows = rf_shape_count(&in[1]->shape);
+    const double *at = in[0]->data;
+    (void)e;
+    if (!ref_numbers_fit(in[1], part->count, part->ignored))
+        return RF_E_ARGUMENT;
+    for (int64_t r = 0; r < rows; r++, at += 2) {
+        int counts = !part->ignored || ref_integer(in[1], r) != *part->ignored;
+        ref_set(out[0], r, counts ? at[0] - at[1] : 0);
+        ref_set(out[1], r, at[0]);
     }
     return RF_OK;
 }
@@ -740,6 +803,7 @@ const rf_kernels rf_kernels_reference = {
     .max_last_grad = rf_reference_max_last_grad,
     .matmul_workspace = ref_no_workspace,
     .matmul = ref_matmul,
+    .matmul_add = ref_matmul_add,
     .softmax = ref_softmax,
     .softmax_grad = ref_softmax_grad,
     .layer_norm = ref_layer_norm,
@@ -749,6 +813,9 @@ const rf_kernels rf_kernels_reference = {
     .rms_norm_grad = ref_rms_norm_grad,
     .cross_entropy = ref_cross_entropy,
     .cross_entropy_grad = ref_cross_entropy_grad,
+    .cross_entropy_part = ref_cross_entropy_part,
+    .cross_entropy_end = rf_reference_cross_entropy_end,
+    .cross_entropy_part_grad = ref_cross_entropy_part_grad,
     .count_targets = rf_reference_count_targets,
     .embedding = ref_embedding,
     .embedding_grad = ref_embedding_grad,

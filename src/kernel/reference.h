@@ -13,6 +13,10 @@ rf_status rf_reference_max_last(const rf_exec *e, const rf_view *x, const rf_vie
                                 const rf_view *index);
 rf_status rf_reference_max_last_grad(const rf_exec *e, const rf_view *g, const rf_view *index,
                                      const rf_view *dx);
+rf_status rf_reference_cross_entropy_end(const rf_exec *e, const rf_entropy_part *part,
+                                         const rf_view *const in[2], const rf_view *const out[2]);
+/* log(exp(a) + exp(b)) */
+double rf_reference_log_add(double a, double b);
 int64_t rf_reference_count_targets(const int64_t *ignored, const rf_view *targets);
 rf_status rf_reference_rotary(const rf_exec *e, double base, int inverse, const rf_view *x,
                               const rf_view *y);

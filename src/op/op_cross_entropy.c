@@ -3,24 +3,8 @@
  * No gradient is computed in the forward: it keeps the logits and one number a row. The gradient
  * takes the place of the logits, which may be the largest tensor of all.
  */
-#include "op/expr.h"
+#include "op/entropy.h"
 #include "op/table.h"
-
-typedef struct entropy_attrs {
-    int64_t sum; /* RF_REDUCTION_SUM */
-    int64_t has_ignored, ignored;
-} entropy_attrs;
-
-static const int64_t *entropy_ignored(const void *attrs)
-{
-    const entropy_attrs *a = attrs;
-    return a->has_ignored ? &a->ignored : NULL;
-}
-
-static int entropy_is_integer(uint8_t dtype)
-{
-    return dtype == RF_I64 || dtype == RF_I32 || dtype == RF_U8;
-}
 
 /* logits (..., V) and targets (...) that go together. */
 static rf_status entropy_check(rf_op_call *call, size_t logits, size_t targets)
@@ -30,7 +14,7 @@ static rf_status entropy_check(rf_op_call *call, size_t logits, size_t targets)
     int fits = x->rank == t->rank + 1;
     for (unsigned i = 0; fits && i < t->rank; i++)
         fits = x->dims[i] == t->dims[i];
-    if (!entropy_is_integer(t->dtype))
+    if (!rf_entropy_is_integer(t->dtype))
         return rf_op_fail(call, RF_E_DTYPE, "targets must be i64, i32 or u8");
     if (!fits)
         return rf_fail(call->ctx, RF_E_SHAPE, "%s: logits are %s, targets are %s", call->op->name,
@@ -41,41 +25,21 @@ static rf_status entropy_check(rf_op_call *call, size_t logits, size_t targets)
     return status ? status : rf_infer_need_contiguous(call, targets);
 }
 
-/* The type of sums over a row. */
-static uint8_t entropy_wide(uint8_t dtype)
-{
-    return dtype == RF_F64 ? RF_F64 : RF_F32;
-}
-
 static rf_status entropy_infer(rf_op_call *call)
 {
     rf_status status = entropy_check(call, 0, 1);
     if (status)
         return status;
-    call->out[0].shape.dtype = entropy_wide(call->in[0].shape.dtype);
+    call->out[0].shape.dtype = rf_entropy_wide(call->in[0].shape.dtype);
     call->out[0].shape.rank = 0;
     call->out[1].shape = call->in[1].shape; /* log sum exp of each row */
-    call->out[1].shape.dtype = entropy_wide(call->in[0].shape.dtype);
+    call->out[1].shape.dtype = rf_entropy_wide(call->in[0].shape.dtype);
     return RF_OK;
 }
 
 static size_t entropy_workspace(const rf_op_call *call)
 {
     return (size_t)rf_shape_count(&call->in[1].shape) * sizeof(double) + 64;
-}
-
-static void entropy_flatten(rf_view *view)
-{
-    view->shape.dims[0] = rf_shape_count(&view->shape);
-    view->shape.rank = 1;
-    view->strides[0] = 1;
-}
-
-static double entropy_scale(const rf_op_call *call, const rf_view *targets)
-{
-    const entropy_attrs *a = call->attrs;
-    int64_t n = rf_call_kernels(call)->count_targets(entropy_ignored(a), targets);
-    return a->sum || !n ? 1 : 1 / (double)n;
 }
 
 static rf_status entropy_forward(rf_op_call *call)
@@ -85,12 +49,12 @@ static rf_status entropy_forward(rf_op_call *call)
     rf_view logits = call->in[0], targets = call->in[1], lse = call->out[1], losses;
     rf_view loss = call->out[0];
     rf_view_rows(&logits);
-    entropy_flatten(&targets);
-    entropy_flatten(&lse);
+    rf_entropy_flatten(&targets);
+    rf_entropy_flatten(&lse);
     losses = lse;
     losses.data = call->workspace;
     rf_status status =
-        k->cross_entropy(&e, entropy_ignored(call->attrs), &logits, &targets, &losses, &lse);
+        k->cross_entropy(&e, rf_entropy_ignored(call->attrs), &logits, &targets, &losses, &lse);
     if (status)
         return status == RF_E_ARGUMENT
                    ? rf_op_fail(call, status, "a target is outside of the vocabulary")
@@ -98,7 +62,7 @@ static rf_status entropy_forward(rf_op_call *call)
     loss.shape.rank = 1;
     loss.shape.dims[0] = 1;
     loss.strides[0] = 1;
-    return k->sum(&e, entropy_scale(call, &targets), &losses, &loss);
+    return k->sum(&e, rf_entropy_scale(call, &targets), &losses, &loss);
 }
 
 static rf_op_reads entropy_reads(const rf_op_call *call, uint32_t wanted)
@@ -114,28 +78,30 @@ static rf_status entropy_backward(rf_op_grad *grad)
     in[3] = rf_op_saved_output(grad, 1);
     in[0] = rf_op_take_input(grad, 0); /* last: in a recompute the others are made of it */
     grad->grad_in[0] = rf_expr(grad->scope, &rf_op_cross_entropy_grad_inplace, in, 4, grad->attrs,
-                               sizeof(entropy_attrs));
+                               sizeof(rf_entropy_attrs));
     return grad->scope->status;
 }
 
-/* (softmax(x) m - onehot) g scale, where m is 1 for rows that count: the sum of their onehot. */
-static rf_status entropy_composed(rf_op_grad *grad)
+rf_tensor *rf_entropy_slope(rf_scope *s, const rf_entropy_attrs *a, rf_tensor *const in[3])
 {
-    const entropy_attrs *a = grad->attrs;
-    rf_scope *s = grad->scope;
-    rf_tensor *x = rf_op_saved_input(grad, 0), *t = rf_op_saved_input(grad, 1);
-    rf_tensor *g = grad->grad_out[0];
-    entropy_attrs hot = *a;
+    rf_tensor *x = in[0], *t = in[1], *g = in[2];
+    rf_entropy_attrs hot = *a;
     if (!x)
-        return s->status;
+        return NULL;
     hot.sum = (int64_t)x->view.shape.dtype | rf_tensor_dim(x, -1) << 8;
     rf_tensor *onehot = rf_expr(s, &rf_op_one_hot, &t, 1, &hot, sizeof hot);
     rf_tensor *counts = rf_sum_axis(s, onehot, -1, 1);
     if (!a->sum)
         g = rf_div(s, g, rf_cast(s, rf_sum(s, onehot), rf_tensor_dtype(g)));
     rf_tensor *slope = rf_sub(s, rf_mul(s, rf_softmax(s, x), counts), onehot);
-    grad->grad_in[0] = rf_mul(s, slope, rf_cast(s, g, rf_tensor_dtype(x)));
-    return s->status;
+    return rf_mul(s, slope, rf_cast(s, g, rf_tensor_dtype(x)));
+}
+
+static rf_status entropy_composed(rf_op_grad *grad)
+{
+    rf_tensor *in[3] = {rf_op_saved_input(grad, 0), rf_op_saved_input(grad, 1), grad->grad_out[0]};
+    grad->grad_in[0] = rf_entropy_slope(grad->scope, grad->attrs, in);
+    return grad->scope->status;
 }
 
 /* The targets, just behind the logits. */
@@ -149,10 +115,10 @@ static int64_t entropy_below(const rf_op_call *call, size_t input)
 static int entropy_sample(size_t index, rf_op_sample *out)
 {
     static const int64_t x[3] = {2, 3, 5}, t[2] = {2, 3};
-    static const entropy_attrs rows[3] = {{0, 0, 0}, {1, 0, 0}, {0, 1, 2}};
+    static const rf_entropy_attrs rows[3] = {{0, 0, 0}, {1, 0, 0}, {0, 1, 2}};
     if (index >= 3)
         return 0;
-    *(entropy_attrs *)(void *)out->attrs = rows[index];
+    *(rf_entropy_attrs *)(void *)out->attrs = rows[index];
     rf_sample_float(out, 0, -2, 2, 3, x);
     rf_sample_integer(out, 1, 5, 2, t);
     return 1;
@@ -194,14 +160,14 @@ static rf_status entropy_grad_forward(rf_op_call *call)
     rf_view logits = call->in[0], targets = call->in[2], lse = call->in[3];
     rf_view g = call->in[1], scaled = call->in[1];
     rf_view_rows(&logits);
-    entropy_flatten(&targets);
-    entropy_flatten(&lse);
+    rf_entropy_flatten(&targets);
+    rf_entropy_flatten(&lse);
     scaled.data = call->workspace;
-    rf_status status = k->affine(&e, entropy_scale(call, &targets), 0, &g, &scaled);
+    rf_status status = k->affine(&e, rf_entropy_scale(call, &targets), 0, &g, &scaled);
     if (status)
         return status;
     const rf_view *in[4] = {&scaled, &logits, &targets, &lse};
-    return k->cross_entropy_grad(&e, entropy_ignored(call->attrs), in, &logits);
+    return k->cross_entropy_grad(&e, rf_entropy_ignored(call->attrs), in, &logits);
 }
 
 const rf_op_class rf_op_cross_entropy_grad_inplace = {
@@ -221,7 +187,8 @@ rf_tensor *rf_cross_entropy(rf_scope *s, rf_tensor *logits, rf_tensor *targets,
 {
     static const rf_cross_entropy_options defaults = RF_CROSS_ENTROPY_OPTIONS_INIT;
     opts = opts ? opts : &defaults;
-    entropy_attrs a = {opts->reduction == RF_REDUCTION_SUM, opts->has_ignored != 0, opts->ignored};
+    rf_entropy_attrs a = {opts->reduction == RF_REDUCTION_SUM, opts->has_ignored != 0,
+                          opts->ignored};
     rf_tensor *in[2] = {rf_contiguous(s, logits), rf_contiguous(s, targets)};
     return rf_expr(s, &rf_op_cross_entropy, in, 2, &a, sizeof a);
 }

@@ -14,6 +14,8 @@ typedef struct vec_entropy {
     const float *logits, *lse_in;
     float *losses, *lse, *dlogits;
     float g;
+    int64_t first; /* column of the vocabulary that column 0 is */
+    double *sums;
 } vec_entropy;
 
 /* Integer i of a view of rank at most 1 whose elements lie `stride` apart. */
@@ -82,6 +84,36 @@ static rf_status vec_cross_entropy(const rf_exec *e, const int64_t *ignored, con
     return RF_OK;
 }
 
+/* Columns of a vocabulary that are not all of it. */
+static void vec_entropy_columns(const void *job, int64_t part)
+{
+    const vec_entropy *t = job;
+    int64_t lo, hi;
+    vec_share(t->rows, t->parts, part, &lo, &hi);
+    for (; lo < hi; lo++) {
+        const float *x = t->logits + lo * t->c;
+        double *at = t->sums + 2 * lo;
+        int64_t id = vec_integer(t->targets, lo, t->stride);
+        float top = vec_row_max(x, t->c);
+        double sum = log((double)vec_row_exp(x, NULL, t->c, top)) + (double)top;
+        at[0] = t->first ? rf_reference_log_add(at[0], sum) : sum;
+        if (id >= t->first && id - t->first < t->c)
+            at[1] = (double)x[id - t->first];
+    }
+}
+
+static rf_status vec_cross_entropy_part(const rf_exec *e, const rf_entropy_part *part,
+                                        const rf_view *const in[2], const rf_view *sums)
+{
+    vec_entropy t = vec_entropy_of(e, part->ignored, in[0], in[1]);
+    if (!vec_plain(in, 1))
+        return rf_kernels_reference.cross_entropy_part(e, part, in, sums);
+    t.first = part->first;
+    t.sums = sums->data;
+    vec_run(e, t.parts, vec_entropy_columns, &t);
+    return RF_OK;
+}
+
 /* d = exp(x - lse) g, and (exp(x - lse) - 1) g at the target. */
 static void vec_entropy_grad_row(const vec_entropy *t, int64_t row, int64_t id)
 {
@@ -109,24 +141,32 @@ static void vec_entropy_grad_part(const void *job, int64_t part)
         if (t->ignored && id == *t->ignored)
             memset(t->dlogits + lo * t->c, 0, (size_t)t->c * sizeof(float));
         else
-            vec_entropy_grad_row(t, lo, id);
+            vec_entropy_grad_row(t, lo, id < t->first ? -1 : id - t->first);
     }
 }
 
-static rf_status vec_cross_entropy_grad(const rf_exec *e, const int64_t *ignored,
-                                        const rf_view *const in[4], const rf_view *dlogits)
+static rf_status vec_cross_entropy_part_grad(const rf_exec *e, const rf_entropy_part *part,
+                                             const rf_view *const in[4], const rf_view *dlogits)
 {
     const rf_view *const views[] = {in[0], in[1], in[3], dlogits};
-    vec_entropy t = vec_entropy_of(e, ignored, in[1], in[2]);
+    vec_entropy t = vec_entropy_of(e, part->ignored, in[1], in[2]);
     if (!vec_plain(views, 4))
-        return rf_kernels_reference.cross_entropy_grad(e, ignored, in, dlogits);
+        return rf_kernels_reference.cross_entropy_part_grad(e, part, in, dlogits);
     if (!t.rows)
         return RF_OK;
     t.g = *(const float *)in[0]->data;
     t.lse_in = in[3]->data;
     t.dlogits = dlogits->data;
+    t.first = part->first;
     vec_run(e, t.parts, vec_entropy_grad_part, &t);
     return RF_OK;
+}
+
+static rf_status vec_cross_entropy_grad(const rf_exec *e, const int64_t *ignored,
+                                        const rf_view *const in[4], const rf_view *dlogits)
+{
+    const rf_entropy_part all = {0, dlogits->shape.dims[1], ignored};
+    return vec_cross_entropy_part_grad(e, &all, in, dlogits);
 }
 
 #endif

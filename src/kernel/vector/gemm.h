@@ -27,6 +27,7 @@ typedef struct vec_gemm {
     int64_t m, n, k, batch;
     int64_t grid_m, grid_n, parts; /* blocks of one product; parts of the whole */
     const rf_view *a, *b, *c;
+    int add; /* to what c holds; not bf16 */
     char *workspace;
     size_t bytes; /* of it, for each part */
 } vec_gemm;
@@ -206,7 +207,7 @@ static void vec_gemm_f32(const vec_gemm *g, const vec_gemm_area *w)
                                         .b = w->pack_b,
                                         .c_row = g->n,
                                         .c = (float *)w->c + i * g->n + j};
-                vec_gemm_block(mnk, &x, p > 0);
+                vec_gemm_block(mnk, &x, g->add || p > 0);
             }
         }
 }

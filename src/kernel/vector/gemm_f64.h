@@ -70,13 +70,13 @@ static void vec_wide_panel(const vec_gemm *g, const double *a, const double *pan
     if (cols == RF_WIDE_COLS)
         for (; i + RF_WIDE_ROWS <= g->m; i += RF_WIDE_ROWS)
             vec_wide_tile(RF_WIDE_ROWS, k[1] - k[0], a + i * row + k[0] * step, row, step, panel,
-                          c + i * g->n, g->n, k[0] > 0);
+                          c + i * g->n, g->n, g->add || k[0] > 0);
     for (; i < g->m; i++) {
         double some[RF_WIDE_COLS];
         vec_wide_tile(1, k[1] - k[0], a + i * row + k[0] * step, row, step, panel, some,
                       RF_WIDE_COLS, 0);
         for (int64_t j = 0; j < cols; j++)
-            c[i * g->n + j] = some[j] + (k[0] > 0 ? c[i * g->n + j] : 0);
+            c[i * g->n + j] = some[j] + (g->add || k[0] > 0 ? c[i * g->n + j] : 0);
     }
 }
 

@@ -54,40 +54,56 @@ static size_t vec_matmul_workspace(size_t threads, const rf_view *a, const rf_vi
     return vec_matmul_library(&g, &s) ? 0 : (size_t)g.parts * g.bytes;
 }
 
-static rf_status vec_matmul_f64(const rf_exec *e, const rf_view *a, const rf_view *b,
-                                const rf_view *c)
+static rf_status vec_matmul_f64(const rf_exec *e, vec_gemm *g)
 {
-    vec_gemm g = vec_wide_of(e->threads, a, b, c);
-    g.workspace = e->workspace;
-    if (g.m && g.n)
-        vec_run(e, g.parts, vec_wide_part, &g);
+    g->workspace = e->workspace;
+    if (g->m && g->n)
+        vec_run(e, g->parts, vec_wide_part, g);
     return RF_OK;
 }
 
-static rf_status vec_matmul(const rf_exec *e, const rf_view *a, const rf_view *b, const rf_view *c)
+static rf_status vec_matmul_f32(const rf_exec *e, vec_gemm *g)
 {
     rf_status status = RF_OK;
     rf_sgemm s;
-    if (c->shape.dtype == RF_F64)
-        return vec_matmul_f64(e, a, b, c);
-    if (!vec_is_float(c))
-        return RF_E_DTYPE;
-    vec_gemm g = vec_gemm_of(e->threads, a, b, c);
-    if (!vec_matmul_library(&g, &s)) {
-        g.workspace = e->workspace;
-        if (g.m && g.n)
-            vec_run(e, g.parts, vec_gemm_part, &g);
+    if (!vec_matmul_library(g, &s)) {
+        g->workspace = e->workspace;
+        if (g->m && g->n)
+            vec_run(e, g->parts, vec_gemm_part, g);
         return RF_OK;
     }
 #if defined(VEC_LIBRARY)
-    for (int64_t i = 0; i < g.batch && !status; i++) {
-        s.a = (const float *)a->data + vec_matrix_at(a, i);
-        s.b = (const float *)b->data + vec_matrix_at(b, i);
-        s.c = (float *)c->data + i * g.m * g.n;
+    for (int64_t i = 0; i < g->batch && !status; i++) {
+        s.a = (const float *)g->a->data + vec_matrix_at(g->a, i);
+        s.b = (const float *)g->b->data + vec_matrix_at(g->b, i);
+        s.c = (float *)g->c->data + i * g->m * g->n;
+        s.add = g->add;
         status = rf_library_sgemm(e, &s);
     }
 #endif
     return status;
+}
+
+static rf_status vec_matmul(const rf_exec *e, const rf_view *a, const rf_view *b, const rf_view *c)
+{
+    vec_gemm g;
+    if (c->shape.dtype != RF_F64 && !vec_is_float(c))
+        return RF_E_DTYPE;
+    g = c->shape.dtype == RF_F64 ? vec_wide_of(e->threads, a, b, c)
+                                 : vec_gemm_of(e->threads, a, b, c);
+    return c->shape.dtype == RF_F64 ? vec_matmul_f64(e, &g) : vec_matmul_f32(e, &g);
+}
+
+static rf_status vec_matmul_add(const rf_exec *e, const rf_view *a, const rf_view *b,
+                                const rf_view *c)
+{
+    vec_gemm g;
+    if (c->shape.dtype != RF_F64 && c->shape.dtype != RF_F32)
+        return RF_E_DTYPE;
+    g = c->shape.dtype == RF_F64 ? vec_wide_of(e->threads, a, b, c)
+                                 : vec_gemm_of(e->threads, a, b, c);
+    g.add = 1;
+    return c->shape.dtype == RF_F64 ? vec_matmul_f64(e, &g) : vec_matmul_f32(e, &g);
 }
 
 #endif
