@@ -51,17 +51,21 @@ RF_API RF_MUST_USE rf_status rf_nn_sequential_add(rf_module *sequential, rf_modu
 typedef struct rf_gpt2_options {
     size_t size;
     int64_t vocab, context, layers, heads, width;
-    double dropout; /* of embeddings, attention output and mlp output */
-    double eps;     /* of the layer norms; 0: 1e-5 */
+    double dropout;   /* of embeddings, attention output and mlp output */
+    double eps;       /* of the layer norms; 0: 1e-5 */
+    rf_logits logits; /* where targets are given: see rf_linear_cross_entropy */
 } rf_gpt2_options;
-#define RF_GPT2_OPTIONS_INIT                              \
-    {                                                     \
-        sizeof(rf_gpt2_options), 256, 64, 4, 4, 128, 0, 0 \
+#define RF_GPT2_OPTIONS_INIT                                              \
+    {                                                                     \
+        sizeof(rf_gpt2_options), 256, 64, 4, 4, 128, 0, 0, RF_LOGITS_AUTO \
     }
 RF_API RF_MUST_USE rf_status rf_nn_gpt2(rf_module **out, rf_context *ctx,
                                         const rf_gpt2_options *opts);
 /* What a module made by rf_nn_gpt2 was made with; RF_E_ARGUMENT for another module. */
 RF_API RF_MUST_USE rf_status rf_nn_gpt2_options_of(const rf_module *m, rf_gpt2_options *out);
+/* From the next call on; between a call and its backward it is a mutation. RF_E_ARGUMENT for
+ * another module. */
+RF_API RF_MUST_USE rf_status rf_nn_gpt2_set_logits(rf_module *m, rf_logits logits);
 /* Blocks, "h.0" to "h.N-1" (borrowed). */
 RF_API rf_module *rf_nn_gpt2_block(rf_module *m, size_t index);
 

@@ -113,22 +113,29 @@ typedef struct rf_cross_entropy_options {
  * log sum exp(row) - row[target]. A target outside 0 .. V-1 is RF_E_ARGUMENT. */
 RF_API rf_tensor *rf_cross_entropy(rf_scope *s, rf_tensor *logits, rf_tensor *targets,
                                    const rf_cross_entropy_options *opts);
-/* NULL is: the mean, over all rows, in tiles of 16 MiB. */
+/* Whether backward finds the logits of a loss or makes them again. The bits are the same. */
+typedef enum rf_logits {
+    RF_LOGITS_AUTO = 0,     /* kept if they are at most 512 MiB */
+    RF_LOGITS_KEEP = 1,     /* time                             */
+    RF_LOGITS_RECOMPUTE = 2 /* memory: a tile of them at a time */
+} rf_logits;
+/* NULL is: the mean, over all rows, in tiles of 8 MiB. */
 typedef struct rf_linear_cross_entropy_options {
     size_t size;
     rf_reduction reduction;
     int has_ignored; /* as in rf_cross_entropy_options */
     int64_t ignored;
-    int64_t tile; /* at most so many bytes of logits at a time (down to 64 rows by 64 columns, in
-                     f32, or f64 for f64); 0: 16 MiB. The bits depend on it. */
+    rf_logits logits;
+    int64_t tile; /* at most so many bytes of logits at a time, but 64 rows by 64 columns at least;
+                     0: 8 MiB. The bits depend on it. */
 } rf_linear_cross_entropy_options;
-#define RF_LINEAR_CROSS_ENTROPY_OPTIONS_INIT                                \
-    {                                                                       \
-        sizeof(rf_linear_cross_entropy_options), RF_REDUCTION_MEAN, 0, 0, 0 \
+#define RF_LINEAR_CROSS_ENTROPY_OPTIONS_INIT                                                \
+    {                                                                                       \
+        sizeof(rf_linear_cross_entropy_options), RF_REDUCTION_MEAN, 0, 0, RF_LOGITS_AUTO, 0 \
     }
 /* x (..., C), weight (V, C), targets (...) -> rank 0: what rf_cross_entropy gives for the logits
- * x weight^T, which are made a tile at a time and never kept; so backward makes them again: one
- * product more. Results agree with those of the two ops but for rounding. */
+ * x weight^T (but for rounding), which are made a tile at a time, in f32 (f64 for f64). Either
+ * they are kept for backward, or each tile is made again there: one product more. */
 RF_API rf_tensor *rf_linear_cross_entropy(rf_scope *s, rf_tensor *x, rf_tensor *weight,
                                           rf_tensor *targets,
                                           const rf_linear_cross_entropy_options *opts);

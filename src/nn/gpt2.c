@@ -228,6 +228,17 @@ static rf_status gpt2_check(rf_module *m, rf_scope *s, const rf_values *in, cons
     return rf_scope_fail(s, RF_E_SHAPE, NULL);
 }
 
+/* x (B, T, C) -> logits (B, T, V), or the loss. */
+static rf_tensor *gpt2_head(rf_module *m, rf_scope *s, rf_tensor *x, rf_tensor *targets)
+{
+    const rf_gpt2_options *o = rf_module_self(m);
+    rf_linear_cross_entropy_options loss = RF_LINEAR_CROSS_ENTROPY_OPTIONS_INIT;
+    rf_tensor *weight = rf_module_param(m->children[0], "weight");
+    loss.logits = o->logits;
+    return targets ? rf_linear_cross_entropy(s, x, weight, targets, &loss)
+                   : rf_linear(s, x, weight, NULL);
+}
+
 /* children: wte, wpe, h, ln_f */
 static rf_status gpt2_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
 {
@@ -246,9 +257,8 @@ static rf_status gpt2_forward(rf_module *m, rf_scope *s, const rf_values *in, rf
     rf_layer_done(s, x, h);
     x = rf_module_call1(c[3], s, h);
     rf_layer_done(s, h, x);
-    rf_tensor *logits = rf_linear(s, x, rf_module_param(c[0], "weight"), NULL); /* (B, T, V) */
-    rf_layer_done(s, x, logits);
-    out->v[0] = in->num > 1 && in->v[1] ? rf_cross_entropy(s, logits, in->v[1], NULL) : logits;
+    out->v[0] = gpt2_head(m, s, x, in->num > 1 ? in->v[1] : NULL);
+    rf_layer_done(s, x, out->v[0]);
     return rf_scope_status(s);
 }
 
@@ -301,6 +311,8 @@ rf_status rf_nn_gpt2(rf_module **out, rf_context *ctx, const rf_gpt2_options *op
                        (long long)o->heads, (long long)o->width);
     if (!(o->dropout >= 0 && o->dropout < 1))
         return rf_fail(ctx, RF_E_ARGUMENT, "gpt2: dropout must be in [0, 1)");
+    if ((unsigned)o->logits > RF_LOGITS_RECOMPUTE)
+        return rf_fail(ctx, RF_E_ARGUMENT, "gpt2: logits is no rf_logits");
     rf_status status = rf_layer_create(out, ctx, &gpt2_class, o, sizeof *o);
     if (!status)
         status = gpt2_embeddings(*out, o);
@@ -318,6 +330,14 @@ rf_status rf_nn_gpt2_options_of(const rf_module *m, rf_gpt2_options *out)
     if (m->cls != &gpt2_class)
         return rf_fail(m->ctx, RF_E_ARGUMENT, "%s is no gpt2", m->cls->name);
     *out = *(const rf_gpt2_options *)m->self;
+    return RF_OK;
+}
+
+rf_status rf_nn_gpt2_set_logits(rf_module *m, rf_logits logits)
+{
+    if (m->cls != &gpt2_class || (unsigned)logits > RF_LOGITS_RECOMPUTE)
+        return rf_fail(m->ctx, RF_E_ARGUMENT, "%s: no gpt2, or no rf_logits", m->cls->name);
+    ((rf_gpt2_options *)m->self)->logits = logits;
     return RF_OK;
 }
 

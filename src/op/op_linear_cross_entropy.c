@@ -1,31 +1,34 @@
-/* op_linear_cross_entropy.c: the cross-entropy of the logits x W^T, which are never there as a
- * whole: a tile of them, some rows by some columns, is made, used and overwritten by the next.
+/* op_linear_cross_entropy.c: the cross-entropy of the logits x W^T, made a tile at a time: some
+ * rows by some columns. The tiles are kept for backward, or each is overwritten by the next and
+ * made again there: one product more, and no bits less, for both forms do the same in the same
+ * order.
  *
  * With X some rows of x and U some rows of W (the columns of a tile):
  *   forward:   Z = X U^T; the log sum exp of its rows joins what there is; targets' logits are
- * picked backward:  Z again; D = (softmax(Z) - onehot) g / rows that count, in its place; dX += D
- * U;  dU += D^T X Kept are x, W, targets and a number a row. The price is the product once more in
- * backward.
+ * picked backward:  Z kept or again; D = (softmax(Z) - onehot) g / rows that count; dX += D U;  dU
+ * += D^T X
  *
  * Invariant: the tiles follow from shapes and attributes alone, and sums go from the first tile to
- * the last, so the bits do not depend on memory or on the pass. Columns are the outer loop: a row
- * of dW is whole after one round, and what is added up over many tiles is dx, the smaller of the
- * two. bf16 is widened a block at a time, and everything between is f32.
+ * the last, so the bits do not depend on memory, on the pass, or on what is kept. Columns are the
+ * outer loop: a row of dW is whole after one round, and what is added up over many tiles is dx, the
+ * smaller of the two. bf16 is widened a block at a time, and everything between is f32.
  */
 #include "op/entropy.h"
 #include "op/table.h"
 
-enum { HEAD_TILE = 16 << 20, HEAD_ROWS = 2048, HEAD_LEAST = 64 };
+enum { HEAD_TILE = 8 << 20, HEAD_ROWS = 2048, HEAD_LEAST = 64 };
+#define HEAD_KEPT (512.0 * 1024 * 1024) /* more than this is made again, if nobody says */
 
 typedef struct head_attrs {
     rf_entropy_attrs entropy; /* first: see rf_entropy_scale */
     int64_t tile;             /* bytes of logits at a time   */
     int64_t wanted;           /* of the gradient: 1 dx, 2 dW */
+    int64_t logits;           /* rf_logits                   */
 } head_attrs;
 
 /* What the workspace is made of. */
 typedef enum head_area {
-    HEAD_Z,      /* the tile                                            */
+    HEAD_Z,      /* the tile, or of kept ones its gradient              */
     HEAD_SUMS,   /* forward: two numbers a row                          */
     HEAD_LOSSES, /* forward                                             */
     HEAD_G,      /* backward: the scaled g                              */
@@ -45,8 +48,10 @@ typedef struct head_job {
     int64_t rows, cols; /* of a tile */
     uint8_t dtype, wide;
     int64_t wanted; /* gradients; 0: forward */
+    int kept;       /* all tiles are there, one after the other */
     size_t at[HEAD_AREAS + 1];
     rf_view x, w, targets, lse, dx, dw;
+    char *tiles; /* of kept ones, the next */
     /* the tile that is worked on */
     int64_t row, first;
     rf_view z, xs, ws; /* xs and ws in `wide` */
@@ -145,7 +150,7 @@ static size_t head_scratch(const head_job *j)
 static void head_layout(head_job *j)
 {
     size_t wide = rf_dtype_size(j->wide), bytes[HEAD_AREAS] = {0};
-    bytes[HEAD_Z] = (size_t)(j->rows * j->cols) * wide;
+    bytes[HEAD_Z] = j->kept && !j->wanted ? 0 : (size_t)(j->rows * j->cols) * wide;
     bytes[HEAD_SUMS] = j->wanted ? 0 : (size_t)j->n * 2 * sizeof(double);
     bytes[HEAD_LOSSES] = j->wanted ? 0 : (size_t)j->n * wide;
     bytes[HEAD_G] = j->wanted ? wide : 0;
@@ -176,14 +181,26 @@ static head_job head_of(const rf_op_call *call, size_t x)
     j.dtype = j.x.shape.dtype;
     j.wide = rf_entropy_wide(j.dtype);
     j.wanted = x ? a->wanted : 0;
+    j.kept = a->logits == RF_LOGITS_KEEP ||
+             (a->logits == RF_LOGITS_AUTO &&
+              (double)j.n * (double)j.v * (double)rf_dtype_size(j.wide) <= HEAD_KEPT);
     head_tile(&j, a->tile);
-    head_layout(&j);
     return j;
 }
 
-static void head_begin(head_job *j, rf_op_call *call)
+static size_t head_workspace_of(const rf_op_call *call, size_t x)
 {
+    head_job j = head_of(call, x);
+    head_layout(&j);
+    return j.at[HEAD_AREAS];
+}
+
+/* With tiles that are kept, or are to be, in `kept`. */
+static void head_begin(head_job *j, rf_op_call *call, const rf_view *kept)
+{
+    head_layout(j);
     j->call = call;
+    j->tiles = j->kept ? kept->data : NULL;
     j->e.workspace = head_at(j, HEAD_PRODUCT);
 }
 
@@ -199,21 +216,29 @@ static rf_status head_widen(const head_job *j, head_area area, rf_view *block)
     return j->k->unary(&j->e, RF_UNARY_COPY, &from, block);
 }
 
-/* body for every tile, whose logits are made. */
+/* The tile's logits: made, unless they were kept. */
+static rf_status head_logits(head_job *j)
+{
+    int64_t rows = j->xs.shape.dims[0], cols = j->ws.shape.dims[0];
+    rf_view across = head_swapped(j->ws);
+    j->z = head_matrix(j->wide, rows, cols, j->kept ? j->tiles : head_at(j, HEAD_Z));
+    if (j->kept)
+        j->tiles += (size_t)(rows * cols) * rf_dtype_size(j->wide);
+    return j->kept && j->wanted ? RF_OK : j->k->matmul(&j->e, &j->xs, &across, &j->z);
+}
+
+/* body for every tile. */
 static rf_status head_each(head_job *j, rf_status (*body)(head_job *j))
 {
     rf_status status = RF_OK;
     for (j->first = 0; j->first < j->v && j->n && !status; j->first += j->cols) {
         j->ws = head_block(&j->w, j->first, j->cols);
         status = head_widen(j, HEAD_W, &j->ws);
-        rf_view across = head_swapped(j->ws);
         for (j->row = 0; j->row < j->n && !status; j->row += j->rows) {
             j->xs = head_block(&j->x, j->row, j->rows);
             status = head_widen(j, HEAD_X, &j->xs);
-            j->z =
-                head_matrix(j->wide, j->xs.shape.dims[0], j->ws.shape.dims[0], head_at(j, HEAD_Z));
             if (!status)
-                status = j->k->matmul(&j->e, &j->xs, &across, &j->z);
+                status = head_logits(j);
             if (!status)
                 status = body(j);
         }
@@ -258,12 +283,18 @@ static rf_status head_infer(rf_op_call *call)
     call->out[0].shape.rank = 0;
     call->out[1].shape = call->in[2].shape; /* log sum exp of each row */
     call->out[1].shape.dtype = rf_entropy_wide(call->in[0].shape.dtype);
+    head_job j = head_of(call, 0);
+    call->num_out = j.kept ? 3 : 2;
+    call->out[2].shape.dtype = j.wide; /* the tiles */
+    call->out[2].shape.rank = 2;
+    call->out[2].shape.dims[0] = j.n;
+    call->out[2].shape.dims[1] = j.v;
     return RF_OK;
 }
 
 static size_t head_workspace(const rf_op_call *call)
 {
-    return head_of(call, 0).at[HEAD_AREAS];
+    return head_workspace_of(call, 0);
 }
 
 static rf_status head_sum_up(head_job *j)
@@ -279,7 +310,7 @@ static rf_status head_sum_up(head_job *j)
 static rf_status head_forward(rf_op_call *call)
 {
     head_job j = head_of(call, 0);
-    head_begin(&j, call);
+    head_begin(&j, call, &call->out[2]);
     rf_status status = head_each(&j, head_sum_up);
     rf_view sums = head_matrix(RF_F64, j.n, 2, head_at(&j, HEAD_SUMS));
     rf_view losses = head_matrix(j.wide, 1, j.n, head_at(&j, HEAD_LOSSES)), loss = losses;
@@ -316,8 +347,7 @@ static rf_op_cost head_cost(const rf_op_call *call)
 
 static rf_op_reads head_reads(const rf_op_call *call, uint32_t wanted)
 {
-    (void)call;
-    return (rf_op_reads){wanted ? 7u : 0, wanted ? 2u : 0};
+    return (rf_op_reads){wanted ? 7u : 0, !wanted ? 0 : call->num_out > 2 ? 6u : 2u};
 }
 
 static rf_status head_backward(rf_op_grad *grad)
@@ -325,12 +355,15 @@ static rf_status head_backward(rf_op_grad *grad)
     rf_scope *s = grad->scope;
     head_attrs attrs = *(const head_attrs *)grad->attrs;
     rf_tensor *out[2] = {NULL, NULL};
-    rf_tensor *in[5] = {grad->grad_out[0], rf_op_saved_input(grad, 0), rf_op_saved_input(grad, 1),
+    rf_tensor *in[6] = {grad->grad_out[0], rf_op_saved_input(grad, 0), rf_op_saved_input(grad, 1),
                         rf_op_saved_input(grad, 2), rf_op_saved_output(grad, 1)};
+    if (grad->num_out > 2)
+        in[5] = rf_op_saved_output(grad, 2);
     if (s->status)
         return s->status;
     attrs.wanted = grad->wanted & 3;
-    rf_values from = {in, 5}, to = {out, 2};
+    attrs.logits = in[5] ? RF_LOGITS_KEEP : RF_LOGITS_RECOMPUTE;
+    rf_values from = {in, 6}, to = {out, 2};
     rf_status status =
         rf_op_run(s, &rf_op_linear_cross_entropy_grad, &from, &attrs, sizeof attrs, &to);
     for (size_t i = 0; i < 2 && !status; i++)
@@ -358,20 +391,21 @@ static rf_status head_composed(rf_op_grad *grad)
     return s->status;
 }
 
-/* The last: more than one tile in either direction. */
+/* The last two: more than one tile in either direction. */
 static int head_sample(size_t index, rf_op_sample *out)
 {
     static const int64_t x[2][3] = {{2, 3, 4}, {1, 130, 2}}, w[2][2] = {{5, 4}, {70, 2}};
-    static const head_attrs rows[4] = {{{0, 0, 0}, HEAD_TILE, 0},
-                                       {{1, 0, 0}, HEAD_TILE, 0},
-                                       {{0, 1, 2}, HEAD_TILE, 0},
-                                       {{0, 1, 2}, 1, 0}};
-    if (index >= 4)
+    static const head_attrs rows[5] = {{{0, 0, 0}, HEAD_TILE, 0, RF_LOGITS_AUTO},
+                                       {{1, 0, 0}, HEAD_TILE, 0, RF_LOGITS_RECOMPUTE},
+                                       {{0, 1, 2}, HEAD_TILE, 0, RF_LOGITS_KEEP},
+                                       {{0, 1, 2}, 1, 0, RF_LOGITS_KEEP},
+                                       {{0, 1, 2}, 1, 0, RF_LOGITS_RECOMPUTE}};
+    if (index >= 5)
         return 0;
     *(head_attrs *)(void *)out->attrs = rows[index];
-    rf_sample_float(out, 0, -1, 1, 3, x[index == 3]);
-    rf_sample_float(out, 1, -1, 1, 2, w[index == 3]);
-    rf_sample_integer(out, 2, index == 3 ? 70 : 5, 2, x[index == 3]);
+    rf_sample_float(out, 0, -1, 1, 3, x[index > 2]);
+    rf_sample_float(out, 1, -1, 1, 2, w[index > 2]);
+    rf_sample_integer(out, 2, index > 2 ? 70 : 5, 2, x[index > 2]);
     return 1;
 }
 
@@ -381,7 +415,7 @@ const rf_op_class rf_op_linear_cross_entropy = {
     .doc = "cross_entropy of the logits x W^T, a tile of them at a time",
     .traits = RF_OP_FIRST_ORDER | RF_OP_PRODUCT,
     .num_out = 1,
-    .num_aux = 1,
+    .num_aux = 2,
     .infer = head_infer,
     .forward = head_forward,
     .reads = head_reads,
@@ -392,7 +426,8 @@ const rf_op_class rf_op_linear_cross_entropy = {
     .sample = head_sample,
 };
 
-/* in: g, x, weight, targets, log sum exp. The results are dx, dW; one not wanted is empty. */
+/* in: g, x, weight, targets, log sum exp, the tiles if they were kept. The results are dx, dW; one
+ * not wanted is empty. */
 static rf_status head_grad_infer(rf_op_call *call)
 {
     int64_t wanted = ((const head_attrs *)call->attrs)->wanted;
@@ -408,7 +443,7 @@ static rf_status head_grad_infer(rf_op_call *call)
 
 static size_t head_grad_workspace(const rf_op_call *call)
 {
-    return head_of(call, 1).at[HEAD_AREAS];
+    return head_workspace_of(call, 1);
 }
 
 /* block (+)= a b, block being rows from `row` on of grad, or in f32 of `area`, from `at` on there.
@@ -453,7 +488,9 @@ static rf_status head_grad_tile(head_job *j)
     rf_view g = head_matrix(j->wide, 1, 1, head_at(j, HEAD_G));
     rf_view targets = head_block(&j->targets, j->row, j->rows);
     rf_view lse = head_block(&j->lse, j->row, j->rows);
-    const rf_view *in[4] = {&g, &j->z, &targets, &lse};
+    rf_view z = j->z;
+    const rf_view *in[4] = {&g, &z, &targets, &lse};
+    j->z.data = head_at(j, HEAD_Z); /* in the place of z, unless that is kept */
     rf_status status = j->k->cross_entropy_part_grad(&j->e, &part, in, &j->z);
     if (!status && j->wanted & 1)
         status = head_grad_x(j);
@@ -466,7 +503,7 @@ static rf_status head_grad_forward(rf_op_call *call)
 {
     head_job j = head_of(call, 1);
     rf_view g = call->in[0], scaled = call->in[0];
-    head_begin(&j, call);
+    head_begin(&j, call, &call->in[5]);
     j.lse = call->in[4];
     j.dx = call->out[0];
     j.dw = call->out[1];
@@ -504,7 +541,8 @@ rf_tensor *rf_linear_cross_entropy(rf_scope *s, rf_tensor *x, rf_tensor *weight,
     opts = opts ? opts : &defaults;
     head_attrs a = {{opts->reduction == RF_REDUCTION_SUM, opts->has_ignored != 0, opts->ignored},
                     opts->tile > 0 ? opts->tile : HEAD_TILE,
-                    0};
+                    0,
+                    opts->logits};
     rf_tensor *in[3] = {rf_contiguous(s, x), rf_contiguous(s, weight), rf_contiguous(s, targets)};
     return rf_expr(s, &rf_op_linear_cross_entropy, in, 3, &a, sizeof a);
 }
