@@ -96,6 +96,7 @@ static trainer trainer_new(rf_context *ctx, int form, int way)
     trainer t = {.together = way == 1, .keep_grad = way == 2, .bf16 = way == 3};
     assert_int_equal(gpt_create(&t.g, ctx, 0.1), RF_OK);
     assert_int_equal(trainer_apply(&t, form), RF_OK);
+    assert_int_equal(rf_nn_gpt2_set_logits(t.g.model, (rf_logits)(1 + form % 2)), RF_OK);
     return t;
 }
 

@@ -19,6 +19,7 @@ typedef struct setting {
     size_t threads;
     const char *isa;
     size_t shift; /* bytes allocated first, so that buffers lie elsewhere */
+    rf_logits logits;
 } setting;
 
 static result train(const setting *set, int form)
@@ -42,6 +43,7 @@ static result train(const setting *set, int form)
     assert_ok(ctx, rf_tensor_create(&shift, ctx, &shape));
     assert_ok(ctx, gpt_create(&g, ctx, set->dropout));
     assert_ok(ctx, gpt_apply(&g, form));
+    assert_ok(ctx, rf_nn_gpt2_set_logits(g.model, set->logits));
     for (uint32_t i = 0; i < STEPS; i++)
         assert_ok(ctx, gpt_step(&g, i, &r.losses[i]));
     assert_ok(ctx, rf_module_hash(g.model, &r.hash));
@@ -77,14 +79,27 @@ static void all_forms(const setting *set, const char *what)
 static void test_every_form(void **state)
 {
     (void)state;
-    all_forms(&(setting){0, 1, NULL, 64}, "plain");
-    all_forms(&(setting){0.1, 1, NULL, 64}, "dropout");
+    all_forms(&(setting){0, 1, NULL, 64, 0}, "plain");
+    all_forms(&(setting){0.1, 1, NULL, 64, 0}, "dropout");
+}
+
+/* The loss from logits that are kept, and from tiles that are made again. */
+static void test_forms_of_the_loss(void **state)
+{
+    (void)state;
+    setting set = {0.1, 2, NULL, 64, RF_LOGITS_KEEP};
+    result kept = train(&set, GPT_PLAIN);
+    set.logits = RF_LOGITS_RECOMPUTE;
+    for (int form = GPT_PLAIN; form < FORMS; form++) {
+        result r = train(&set, form);
+        same(&kept, &r, "logits made again", form);
+    }
 }
 
 static void test_two_threads(void **state)
 {
     (void)state;
-    all_forms(&(setting){0.1, 2, NULL, 64}, "two threads");
+    all_forms(&(setting){0.1, 2, NULL, 64, 0}, "two threads");
 }
 
 static void test_every_table_of_kernels(void **state)
@@ -98,7 +113,7 @@ static void test_every_table_of_kernels(void **state)
         if (rf_context_create(&ctx, &opts))
             continue; /* not on this processor */
         rf_context_destroy(ctx);
-        setting set = {0.1, 1, names[i], 64};
+        setting set = {0.1, 1, names[i], 64, 0};
         result plain = train(&set, GPT_PLAIN), block = train(&set, GPT_BLOCK);
         same(&plain, &block, names[i], GPT_BLOCK);
     }
@@ -107,7 +122,7 @@ static void test_every_table_of_kernels(void **state)
 static void test_other_offsets(void **state)
 {
     (void)state;
-    setting set = {0.1, 2, NULL, 64};
+    setting set = {0.1, 2, NULL, 64, 0};
     result plain = train(&set, GPT_PLAIN);
     for (size_t shift = 128; shift <= 64 * 9; shift += 64) {
         set.shift = shift;
@@ -120,7 +135,7 @@ static void test_other_offsets(void **state)
 static void test_cold_and_warm(void **state)
 {
     (void)state;
-    setting set = {0, 2, NULL, 64};
+    setting set = {0, 2, NULL, 64, 0};
     result cold = train(&set, GPT_BLOCK), warm = train(&set, GPT_BLOCK);
     same(&cold, &warm, "warm", GPT_BLOCK);
 }
@@ -130,7 +145,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cold_and_warm), cmocka_unit_test(test_every_form),
         cmocka_unit_test(test_two_threads),   cmocka_unit_test(test_every_table_of_kernels),
-        cmocka_unit_test(test_other_offsets),
+        cmocka_unit_test(test_other_offsets), cmocka_unit_test(test_forms_of_the_loss),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,6 +101,41 @@ static void test_products_of_nothing(void **state)
             product_forms(d, sizes[i][0], sizes[i][1], sizes[i][2]);
 }
 
+/* in: a, b, what c holds before. */
+static rf_status product_onto(const rf_kernels *k, const rf_exec *e, const rf_view *in,
+                              const rf_view *out, const void *arg)
+{
+    (void)arg;
+    rf_status status = k->unary(e, RF_UNARY_COPY, &in[2], &out[0]);
+    return status ? status : k->matmul_add(e, &in[0], &in[1], &out[0]);
+}
+
+static void test_products_are_added(void **state)
+{
+    static const int sizes[][3] = {{1, 1, 1},    {3, 5, 7}, {13, 33, 17},  {7, 9, 600}, {5, 5, 0},
+                                   {100, 50, 0}, {0, 5, 5}, {130, 70, 90}, {61, 97, 33}};
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (rf_dtype d = RF_F32; d <= RF_F64; d++)
+            for (int form = 0; form < 2; form++) {
+                int m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
+                rf_view a = view_make(d, 2, m, k), b = view_make(d, 2, k, n);
+                if (form)
+                    a = view_swapped(view_make(d, 2, k, m), 0, 1);
+                trial t = product_trial(a, b, view_make(d, 2, m, n));
+                t.num_in = 3;
+                t.in[2] = t.out[0];
+                t.low[2] = -2;
+                t.high[2] = 2;
+                t.call = product_onto;
+                trial_run(&t, "matmul_add");
+            }
+    rf_view v = view_make(RF_BF16, 2, 2, 2);
+    const rf_exec e = {1, NULL};
+    for (size_t k = 0; table_at(k); k++)
+        assert_int_equal(table_at(k)->matmul_add(&e, &v, &v, &v), RF_E_DTYPE);
+}
+
 /* ---- attention ---- */
 
 static rf_status attend(const rf_kernels *k, const rf_exec *e, const rf_view *in,
@@ -199,7 +234,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_products),           cmocka_unit_test(test_products_of_odd_strides),
         cmocka_unit_test(test_products_in_stacks), cmocka_unit_test(test_products_of_nothing),
-        cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_products_are_added), cmocka_unit_test(test_attention),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

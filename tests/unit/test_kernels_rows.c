@@ -196,6 +196,57 @@ static void test_entropy(void **state)
             }
 }
 
+/* in: g, the first and the last columns of the logits, targets; out: sums losses lse, and the
+ * gradients of both, the last in place. */
+static rf_status call_entropy_parts(const rf_kernels *k, const rf_exec *e, const rf_view *in,
+                                    const rf_view *out, const void *arg)
+{
+    int64_t first = in[1].shape.dims[1], count = first + in[2].shape.dims[1];
+    const rf_entropy_part parts[2] = {{0, count, arg}, {first, count, arg}};
+    const rf_view *begin[2] = {&in[1], &in[3]}, *more[2] = {&in[2], &in[3]};
+    const rf_view *sums[2] = {&out[0], &in[3]}, *rows[2] = {&out[1], &out[2]};
+    rf_status status = k->cross_entropy_part(e, &parts[0], begin, &out[0]);
+    if (!status)
+        status = k->cross_entropy_part(e, &parts[1], more, &out[0]);
+    if (!status)
+        status = k->cross_entropy_end(e, &parts[0], sums, rows);
+    if (!status)
+        status = k->unary(e, RF_UNARY_COPY, &in[2], &out[4]);
+    const rf_view *grad[4] = {&in[0], &in[1], &in[3], &out[2]};
+    if (!status)
+        status = k->cross_entropy_part_grad(e, &parts[0], grad, &out[3]);
+    grad[1] = &out[4];
+    return status ? status : k->cross_entropy_part_grad(e, &parts[1], grad, &out[4]);
+}
+
+static void test_entropy_by_parts(void **state)
+{
+    static const int64_t ignored = 2;
+    (void)state;
+    for (rf_dtype d = RF_F32; d <= RF_F64; d++)
+        for (rf_dtype ids = RF_I32; ids <= RF_U8; ids++)
+            for (size_t i = 0; i < LENGTHS; i++) {
+                int first = lengths[i], last = lengths[LENGTHS - 1 - i], all = first + last;
+                trial t = rows_trial(d, 9, first, 4);
+                t.in[0] = view_make(d, 0);
+                t.in[2] = view_make(d, 2, 9, last);
+                t.in[3] = view_make(ids, 1, 9);
+                t.low[3] = 0;
+                t.high[3] = all < 255 ? all : 255;
+                t.out[0] = view_make(RF_F64, 2, 9, 2);
+                t.out[1] = t.out[2] = view_make(d, 1, 9);
+                t.out[3] = t.in[1];
+                t.out[4] = t.in[2];
+                t.num_out = 5;
+                t.call = call_entropy_parts;
+                trial_run(&t, "cross_entropy by parts");
+                t.arg = &ignored;
+                t.high[3] = 4;
+                if (all >= 4)
+                    trial_run(&t, "cross_entropy by parts, some ignored");
+            }
+}
+
 static void test_bad_targets_leave_no_trace(void **state)
 {
     static const int64_t bad[] = {-1, 5, INT64_MAX, INT64_MIN};
@@ -220,6 +271,17 @@ static void test_bad_targets_leave_no_trace(void **state)
             assert_memory_equal(lse, untouched, sizeof lse);
             assert_int_equal(table_at(k)->cross_entropy(&e, &bad[i], &vx, &vt, &vl, &ve), RF_OK);
             assert_int_equal(table_at(k)->count_targets(&bad[i], &vt), 2);
+            assert_true(losses[2] == 0);
+            const rf_entropy_part all = {0, 5, NULL}, less = {0, 5, &bad[i]};
+            double sums[6] = {0};
+            rf_view vs = view_make(RF_F64, 2, 3, 2);
+            const rf_view *in[2] = {&vx, &vt}, *from[2] = {&vs, &vt}, *to[2] = {&vl, &ve};
+            vs.data = sums;
+            assert_int_equal(table_at(k)->cross_entropy_part(&e, &all, in, &vs), RF_OK);
+            memset(losses, 0xA5, sizeof losses);
+            assert_int_equal(table_at(k)->cross_entropy_end(&e, &all, from, to), RF_E_ARGUMENT);
+            assert_memory_equal(losses, untouched, sizeof losses);
+            assert_int_equal(table_at(k)->cross_entropy_end(&e, &less, from, to), RF_OK);
             assert_true(losses[2] == 0);
         }
 }
@@ -380,6 +442,7 @@ int main(void)
         cmocka_unit_test(test_softmax_of_masked),
         cmocka_unit_test(test_norms),
         cmocka_unit_test(test_entropy),
+        cmocka_unit_test(test_entropy_by_parts),
         cmocka_unit_test(test_bad_targets_leave_no_trace),
         cmocka_unit_test(test_embedding),
         cmocka_unit_test(test_bad_ids_leave_no_trace),

@@ -203,7 +203,16 @@ static void test_gpt2_names(void **state)
     assert_ptr_equal(rf_nn_gpt2_block(m, 0), rf_module_find(m, "h.0"));
     assert_null(rf_nn_gpt2_block(m, 1));
     assert_ok(w->ctx, rf_nn_gpt2_options_of(m, &back));
-    assert_memory_equal(&back, &o, sizeof o);
+    assert_int_equal(back.vocab, o.vocab);
+    assert_int_equal(back.context, o.context);
+    assert_int_equal(back.layers, o.layers);
+    assert_int_equal(back.width, o.width);
+    assert_int_equal(back.logits, RF_LOGITS_AUTO);
+    assert_ok(w->ctx, rf_nn_gpt2_set_logits(m, RF_LOGITS_RECOMPUTE));
+    assert_ok(w->ctx, rf_nn_gpt2_options_of(m, &back));
+    assert_int_equal(back.logits, RF_LOGITS_RECOMPUTE);
+    assert_int_equal(rf_nn_gpt2_set_logits(m, (rf_logits)3), RF_E_ARGUMENT);
+    assert_int_equal(rf_nn_gpt2_set_logits(rf_module_find(m, "h"), RF_LOGITS_KEEP), RF_E_ARGUMENT);
     assert_int_equal(rf_nn_gpt2_options_of(rf_module_find(m, "h"), &back), RF_E_ARGUMENT);
     rf_module_destroy(m);
     for (int i = 0; i < 6; i++) {
@@ -216,6 +225,9 @@ static void test_gpt2_names(void **state)
         assert_int_equal(rf_nn_gpt2(&m, w->ctx, &o), RF_E_ARGUMENT);
         assert_null(m);
     }
+    o = small();
+    o.logits = (rf_logits)3;
+    assert_int_equal(rf_nn_gpt2(&m, w->ctx, &o), RF_E_ARGUMENT);
 }
 
 /* The loss is the cross-entropy of the logits; later ids change no earlier logits. */
