@@ -103,6 +103,9 @@ static void test_shared(void **state)
         for (size_t i = 2; i < n; i++)
             if (i != odd)
                 drawn->stages[i] = drawn->stages[chain_random(&random, 2)];
+        drawn->stages[n - 1] = drawn->stages[0]; /* the same but for one size */
+        drawn->stages[n - 1].gradient += 5 * (seed % 2);
+        drawn->stages[n - 1].forward_workspace += 5 * ((seed + 1) % 2);
         begin(&front, drawn, NULL);
         check_points(&front);
         check_textbook(&front, seed);
