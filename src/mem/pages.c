@@ -7,14 +7,14 @@
 
 static int pages_test(const rf_pages *p, uint64_t page)
 {
-    return p->bits[page / 64] >> page % 64 & 1;
+    return page < p->ready && p->bits[page / 64] >> page % 64 & 1;
 }
 
 /* The first page in [page, end) whose bit is `value`; end: none. */
 static uint64_t pages_next(const rf_pages *p, uint64_t page, uint64_t end, int value)
 {
     while (page < end && pages_test(p, page) != value) {
-        uint64_t word = p->bits[page / 64], none = value ? 0 : UINT64_MAX;
+        uint64_t word = page < p->ready ? p->bits[page / 64] : 0, none = value ? 0 : UINT64_MAX;
         page += page % 64 == 0 && word == none ? 64 : 1;
     }
     return page < end ? page : end;
@@ -61,10 +61,21 @@ int rf_pages_begin(rf_pages *p, uint64_t wanted, uint64_t least)
             break;
     }
     p->bits = (uint64_t *)(void *)(p->base + p->bytes);
-    if (!mprotect(p->bits, pages_bitmap(p), PROT_READ | PROT_WRITE))
+    return 1;
+}
+
+/* Make the bitmap tell of pages below `end`. It grows by 16 pages, with the space that is used. */
+static int pages_prepare(rf_pages *p, uint64_t end)
+{
+    uint64_t step = 8 * 16 * p->page, most = 8 * pages_bitmap(p);
+    uint64_t ready = (end / step + 1) * step;
+    if (end <= p->ready)
         return 1;
-    rf_pages_end(p);
-    return 0;
+    ready = ready < most ? ready : most;
+    if (mprotect(p->bits, ready / 8, PROT_READ | PROT_WRITE))
+        return 0;
+    p->ready = ready;
+    return 1;
 }
 
 void rf_pages_end(rf_pages *p)
@@ -88,6 +99,8 @@ uint64_t rf_pages_missing(const rf_pages *p, uint64_t begin, uint64_t end)
 int rf_pages_get(rf_pages *p, uint64_t begin, uint64_t end)
 {
     uint64_t page = begin / p->page, last = (end + p->page - 1) / p->page;
+    if (!pages_prepare(p, last))
+        return 0;
     while ((page = pages_next(p, page, last, 0)) < last) {
         uint64_t to = pages_next(p, page, last, 1);
         if (mprotect(p->base + page * p->page, (to - page) * p->page, PROT_READ | PROT_WRITE))

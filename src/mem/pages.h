@@ -18,6 +18,7 @@ typedef struct rf_pages {
     uint64_t kept;       /* bytes that are there                   */
     uint64_t high;       /* nothing at or above was ever there     */
     uint64_t *bits;      /* by page: is it there? Behind the space */
+    uint64_t ready;      /* pages that the bitmap can tell of; none after them is there */
     uint64_t gets, puts; /* calls of the system               */
 } rf_pages;
 

@@ -109,6 +109,8 @@ int rf_pool_plan(rf_pool *pool, const rf_pool_block *blocks, size_t num)
     uint64_t top = 0;
     for (size_t i = 0; i < num; i++) {
         uint64_t bytes = blocks[i].bytes, end;
+        if (blocks[i].offset == RF_POOL_REST && bytes <= INT64_MAX)
+            continue;
         if (bytes > pool->border || blocks[i].offset % 64 || blocks[i].offset > pool->border)
             return 0;
         end = blocks[i].offset + rf_round64(bytes ? bytes : 1);
@@ -222,7 +224,8 @@ static uint64_t pool_place(rf_pool *pool, uint64_t bytes)
 {
     uint64_t at = 0;
     int known = pool_match(pool, bytes, &at);
-    if (known && rf_ranges_take(&pool->arena, at, bytes)) {
+    int rest = known && at == RF_POOL_REST;
+    if (known && !rest && rf_ranges_take(&pool->arena, at, bytes)) {
         pool->info.planned++;
         return at;
     }
@@ -231,20 +234,18 @@ static uint64_t pool_place(rf_pool *pool, uint64_t bytes)
         return UINT64_MAX;
     at = best->begin;
     rf_ranges_take(&pool->rest, at, bytes);
-    pool->info.displaced += (uint64_t)known;
+    pool->info.planned += (uint64_t)rest;
+    pool->info.displaced += (uint64_t)(known && !rest);
     pool->info.unplanned += (uint64_t)!known;
     return at;
 }
 
-void *rf_pool_get(rf_pool *pool, size_t bytes)
+static void *pool_get_block(rf_pool *pool, size_t bytes)
 {
-    if (bytes > SIZE_MAX / 4 || !pool_has_room(pool, pool->info.blocks))
-        return NULL;
     rf_pool_info *info = &pool->info;
-    uint64_t size = rf_round64(bytes ? bytes : 1), at = pool_place(pool, size);
-    if (at == UINT64_MAX)
+    uint64_t size = rf_round64(bytes ? bytes : 1), at, peak = info->used_peak;
+    if (!pool_has_room(pool, info->blocks) || (at = pool_place(pool, size)) == UINT64_MAX)
         return NULL;
-    uint64_t peak = info->used_peak;
     info->used += size;
     info->used_peak = info->used > peak ? info->used : peak;
     if (!pool_get_pages(pool, at, size)) {
@@ -260,6 +261,16 @@ void *rf_pool_get(rf_pool *pool, size_t bytes)
     return pool->pages.base + at;
 }
 
+void *rf_pool_get(rf_pool *pool, size_t bytes)
+{
+    if (bytes > SIZE_MAX / 4)
+        return NULL;
+    pool->info.asked += bytes; /* from the beginning: making bookkeeping may ask for it */
+    void *p = pool_get_block(pool, bytes);
+    pool->info.asked -= p ? 0 : bytes;
+    return p;
+}
+
 void rf_pool_put(rf_pool *pool, void *p, size_t bytes)
 {
     if (!p)
@@ -270,8 +281,15 @@ void rf_pool_put(rf_pool *pool, void *p, size_t bytes)
     rf_ranges_give(pool_ranges(pool, at), at, size);
     pool->info.used -= size;
     pool->info.blocks--;
+    pool->info.asked -= bytes;
     if (pool->pages.kept > pool_limit(pool))
         rf_pool_trim(pool, pool_limit(pool));
+}
+
+int rf_pool_owns(const rf_pool *pool, const void *p)
+{
+    const char *at = p, *base = pool->pages.base;
+    return (uintptr_t)at - (uintptr_t)base < pool->pages.bytes;
 }
 
 void rf_pool_get_info(const rf_pool *pool, rf_pool_info *out)

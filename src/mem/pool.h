@@ -18,10 +18,12 @@
 
 #include "base/alloc.h"
 
-/* A block of the plan: what is asked for, and where it lies in the arena (a multiple of 64). */
+/* A block of the plan: what is asked for, and where it lies in the arena (a multiple of 64), or
+ * that it lies in the rest, as what outlives its step should. */
 typedef struct rf_pool_block {
     uint64_t bytes, offset;
 } rf_pool_block;
+#define RF_POOL_REST UINT64_MAX
 
 typedef struct rf_pool_options {
     uint64_t limit;   /* bytes kept at most, in pages; 0: what was ever in use at once, 1/32
@@ -34,6 +36,7 @@ typedef struct rf_pool_options {
 
 typedef struct rf_pool_info {
     uint64_t used, used_peak; /* by blocks, rounded                                   */
+    uint64_t asked;           /* by blocks, as asked for                              */
     uint64_t kept, kept_peak; /* in pages: no more of the pool is resident            */
     uint64_t arena_top;       /* of the plan                                          */
     uint64_t blocks;          /* in use                                               */
@@ -64,6 +67,8 @@ void rf_pool_trim(rf_pool *pool, uint64_t keep);
 void *rf_pool_get(rf_pool *pool, size_t bytes);
 /* bytes as it was asked for; p NULL is fine. */
 void rf_pool_put(rf_pool *pool, void *p, size_t bytes);
+/* Whether p is a block of this pool. */
+int rf_pool_owns(const rf_pool *pool, const void *p);
 void rf_pool_get_info(const rf_pool *pool, rf_pool_info *out);
 
 #endif

@@ -1,5 +1,6 @@
 /* context.c: making and ending contexts, their errors and their bookkeeping memory. */
 #include "tensor/dry.h"
+#include "tensor/pooled.h"
 #include "tensor/tiered.h"
 #include "tensor/trace.h"
 #include "base/check.h"
@@ -47,8 +48,9 @@ static void *context_chunk_get(void *payload, size_t bytes)
     rf_trace_memory(ctx, RF_DEVICE_CPU, RF_MEM_OTHER, (int64_t)bytes, 0);
     rf_recycle_make_room(&ctx->recycle, &ctx->alloc,
                          ctx->ledger.row[RF_DEVICE_CPU][RF_MEM_ALL].used);
+    rf_context_pool_room(ctx);
     void *p = rf_allocator_get(&ctx->alloc, bytes);
-    if (!p && ctx->recycle.bytes) {
+    if (!p && (ctx->recycle.bytes || rf_context_pool_trim(ctx))) {
         rf_recycle_trim(&ctx->recycle, &ctx->alloc, 0);
         p = rf_allocator_get(&ctx->alloc, bytes);
     }
@@ -282,6 +284,9 @@ void rf_context_destroy(rf_context *ctx)
     rf_tiered_close(ctx);
     rf_host_free_text(ctx, ctx->spill_folder);
     rf_host_free(ctx, ctx->ops, ctx->cap_ops * sizeof *ctx->ops);
+    rf_pool *pool = ctx->pool;
+    ctx->pool = NULL;
+    rf_pool_destroy(pool);
     rf_slab_end(&ctx->slab);
     rf_recycle_trim(&ctx->recycle, &ctx->alloc, 0);
     rf_allocator alloc = ctx->alloc;

@@ -7,6 +7,7 @@
 #include "dev/device.h"
 #include "kernel/kernel.h"
 #include "mem/ledger.h"
+#include "mem/pool.h"
 #include "mem/recycle.h"
 #include "tensor/context.h"
 
@@ -46,7 +47,9 @@ typedef struct rf_pending rf_pending; /* an op that waits to be computed (op/pen
 struct rf_context {
     rf_allocator alloc;
     rf_ledger ledger;
-    rf_recycle recycle; /* of the processor */
+    rf_recycle recycle; /* of the processor; empty with a pool       */
+    rf_pool *pool;      /* of the processor's storages: pooled.h; NULL: none */
+    uint64_t pool_bytes;
     rf_slab slab;
     const rf_device_class *devices[RF_MAX_DEVICES];
     rf_error_record record;
@@ -65,6 +68,9 @@ struct rf_context {
     rf_param_finder param_finder; /* NULL: no module was made yet */
 
     uint64_t storage_clock;
+    uint64_t block_clock;        /* blocks that storages asked of the processor */
+    struct rf_block_log *blocks; /* who notes them: blocks.h; NULL: nobody      */
+
     uint64_t node_clock;   /* order of recording             */
     uint64_t run_clock;    /* number of the latest backward  */
     uint64_t region_clock; /* number of the latest activation */

@@ -1,4 +1,5 @@
 /* storage.c: see storage.h. */
+#include "tensor/blocks.h"
 #include "tensor/dry.h"
 #include "tensor/tiered.h"
 #include "tensor/trace.h"
@@ -37,7 +38,8 @@ static uint64_t storage_used(const rf_context *ctx)
     return ctx->ledger.row[RF_DEVICE_CPU][RF_MEM_ALL].used;
 }
 
-/* From the blocks that wait; else new ones, for which those that wait make room. */
+/* From the pool. Without one, from the blocks that wait; else new ones, for which those that wait
+ * make room. */
 static void *storage_bytes(rf_storage *s)
 {
     rf_context *ctx = s->ctx;
@@ -45,6 +47,8 @@ static void *storage_bytes(rf_storage *s)
     rf_recycle *wait = &ctx->recycle;
     if (s->device != RF_DEVICE_CPU)
         return dev->alloc(&ctx->alloc, NULL, s->bytes);
+    if (ctx->pool)
+        return rf_pool_get(ctx->pool, s->bytes);
     uint64_t used = storage_used(ctx);
     void *p = rf_recycle_get(wait, s->bytes);
     rf_recycle_make_room(wait, &ctx->alloc, used);
@@ -58,6 +62,13 @@ static void *storage_bytes(rf_storage *s)
     return p;
 }
 
+static void storage_block_goes(rf_storage *s)
+{
+    if (s->block)
+        rf_blocks_go(s->ctx, s->block);
+    s->block = 0;
+}
+
 rf_status rf_storage_materialize(rf_storage *s)
 {
     rf_context *ctx = s->ctx;
@@ -65,30 +76,44 @@ rf_status rf_storage_materialize(rf_storage *s)
     rf_ledger_refusal why;
     if (!storage_enter(s, &why))
         return storage_refused(ctx, s->device, s->bytes, &why);
+    if (s->bytes && s->device == RF_DEVICE_CPU)
+        s->block = rf_blocks_come(ctx, s->bytes);
     if (!s->bytes || !dev->has_bytes)
         return RF_OK;
     s->data = storage_bytes(s);
     if (s->data)
         return RF_OK;
+    storage_block_goes(s);
     storage_leave(s);
     rf_fail(ctx, RF_E_MEMORY, "no memory for %zu bytes on %s", s->bytes, dev->name);
     ctx->record.error.bytes_wanted = s->bytes;
     return RF_E_MEMORY;
 }
 
-void rf_storage_dematerialize(rf_storage *s)
+/* To where they came from, or to wait for the next one of their size. */
+static void storage_give_back(rf_storage *s)
 {
     rf_context *ctx = s->ctx;
-    storage_leave(s);
-    if (s->data && (s->device != RF_DEVICE_CPU ||
-                    !rf_recycle_put(&ctx->recycle, s->data, s->bytes, storage_used(ctx))))
+    if (s->device == RF_DEVICE_CPU && ctx->pool && rf_pool_owns(ctx->pool, s->data))
+        rf_pool_put(ctx->pool, s->data, s->bytes);
+    else if (s->device != RF_DEVICE_CPU || ctx->pool ||
+             !rf_recycle_put(&ctx->recycle, s->data, s->bytes, storage_used(ctx)))
         ctx->devices[s->device]->free(&ctx->alloc, NULL, s->data, s->bytes);
+}
+
+void rf_storage_dematerialize(rf_storage *s)
+{
+    storage_block_goes(s);
+    storage_leave(s);
+    if (s->data)
+        storage_give_back(s);
     s->data = NULL;
 }
 
 void rf_storage_take(rf_storage *to, rf_storage *from)
 {
     to->data = from->data;
+    to->block = from->block;
     rf_trace_memory(from->ctx, from->device, from->cls, -(int64_t)from->bytes, from->id);
     rf_trace_memory(to->ctx, to->device, to->cls, (int64_t)to->bytes, to->id);
     rf_host_free(from->ctx, from, sizeof *from);

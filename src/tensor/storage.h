@@ -32,6 +32,7 @@ struct rf_storage {
     uint8_t dry;     /* without bytes: made in a dry run   */
     size_t bytes;
     void *data;
+    uint64_t block; /* number of its bytes: blocks.h; 0: none */
     rf_pending *pending;
     rf_buffer buffer;    /* if borrowed */
     rf_storage *later;   /* waits for the end of a dry run: dry.h */

@@ -1,5 +1,6 @@
 /* tiered.c: see tiered.h. */
 #include "tensor/tiered.h"
+#include "tensor/pooled.h"
 #include "tensor/trace.h"
 
 #include <errno.h>
@@ -228,7 +229,7 @@ static void *tiered_host_bytes(const rf_tiered *t)
     rf_context *ctx = t->ctx;
     size_t bytes = t->bytes ? t->bytes : 1;
     void *host = ctx->dry ? NULL : rf_allocator_get(&ctx->alloc, bytes);
-    if (!host && ctx->recycle.bytes && !ctx->dry) {
+    if (!host && !ctx->dry && (ctx->recycle.bytes || rf_context_pool_trim(ctx))) {
         rf_recycle_trim(&ctx->recycle, &ctx->alloc, 0);
         host = rf_allocator_get(&ctx->alloc, bytes);
     }
