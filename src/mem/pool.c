@@ -34,7 +34,8 @@ struct rf_pool {
     rf_pages pages;
     rf_ranges arena, rest; /* free ranges below `border` and above it */
     uint64_t border;
-    uint64_t limit; /* as set */
+    uint64_t busy[2]; /* blocks in use above the border and below it */
+    uint64_t limit;   /* as set */
     rf_pool_block *plan;
     size_t num_plan;
     size_t next;    /* the first block of the plan that may still be asked for */
@@ -55,11 +56,11 @@ static uint64_t pool_reserve(const rf_pool_options *opts)
     return pages > 0 && page > 0 ? 2 * (uint64_t)pages * (uint64_t)page : (uint64_t)1 << 34;
 }
 
-/* Whether the bookkeeping is made: room to free all that is in use, and for one block more. */
-static int pool_has_room(rf_pool *pool, uint64_t blocks)
+/* Whether the bookkeeping is made: room to free all that is in use, and so many blocks more. */
+static int pool_has_room(rf_pool *pool, uint64_t planned, uint64_t others)
 {
-    return rf_ranges_reserve(&pool->arena, blocks + 3) &&
-           rf_ranges_reserve(&pool->rest, blocks + 3);
+    return rf_ranges_reserve(&pool->rest, pool->busy[0] + others + 2) &&
+           rf_ranges_reserve(&pool->arena, pool->busy[1] + planned + 2);
 }
 
 rf_pool *rf_pool_create(const rf_allocator *alloc, const rf_pool_options *opts)
@@ -74,8 +75,9 @@ rf_pool *rf_pool_create(const rf_allocator *alloc, const rf_pool_options *opts)
     rf_ranges_begin(&pool->rest, alloc);
     uint64_t reserve = pool_reserve(opts), blocks = opts->blocks ? opts->blocks : POOL_BLOCKS;
     uint64_t arena = opts->arena < INT64_MAX / 2 ? rf_round64(opts->arena) : INT64_MAX / 2;
-    if (!rf_pages_begin(&pool->pages, arena + reserve, arena + opts->limit) ||
-        !pool_has_room(pool, blocks)) {
+    if (!rf_pages_begin(&pool->pages, arena + reserve,
+                        arena + (opts->limit ? opts->limit : arena)) ||
+        !pool_has_room(pool, 0, blocks)) {
         rf_pool_destroy(pool);
         return NULL;
     }
@@ -118,7 +120,7 @@ int rf_pool_plan(rf_pool *pool, const rf_pool_block *blocks, size_t num)
             return 0;
         top = end > top ? end : top;
     }
-    if (num > SIZE_MAX / sizeof *plan ||
+    if (num > SIZE_MAX / 2 / sizeof *plan || !pool_has_room(pool, num, 1) ||
         (num && !(plan = rf_allocator_get(&pool->alloc, num * sizeof *plan))))
         return 0;
     for (size_t i = 0; i < num; i++)
@@ -244,7 +246,7 @@ static void *pool_get_block(rf_pool *pool, size_t bytes)
 {
     rf_pool_info *info = &pool->info;
     uint64_t size = rf_round64(bytes ? bytes : 1), at, peak = info->used_peak;
-    if (!pool_has_room(pool, info->blocks) || (at = pool_place(pool, size)) == UINT64_MAX)
+    if (!pool_has_room(pool, 1, 1) || (at = pool_place(pool, size)) == UINT64_MAX)
         return NULL;
     info->used += size;
     info->used_peak = info->used > peak ? info->used : peak;
@@ -255,6 +257,7 @@ static void *pool_get_block(rf_pool *pool, size_t bytes)
         return NULL;
     }
     info->blocks++;
+    pool->busy[at < pool->border]++;
     info->kept_peak = pool->pages.kept > info->kept_peak ? pool->pages.kept : info->kept_peak;
     POOL_POISON(pool->pages.base + at, size);
     POOL_UNPOISON(pool->pages.base + at, bytes);
@@ -281,6 +284,7 @@ void rf_pool_put(rf_pool *pool, void *p, size_t bytes)
     rf_ranges_give(pool_ranges(pool, at), at, size);
     pool->info.used -= size;
     pool->info.blocks--;
+    pool->busy[at < pool->border]--;
     pool->info.asked -= bytes;
     if (pool->pages.kept > pool_limit(pool))
         rf_pool_trim(pool, pool_limit(pool));

@@ -30,8 +30,10 @@ typedef struct rf_pool_options {
                          of it and 64 pages */
     uint64_t arena;   /* the largest arena of any plan to come: addresses only */
     uint64_t reserve; /* addresses behind the arena; 0: 4 times the limit and 1 GiB, or twice the
-                         machine's memory if there is no limit. Halved until there are as many */
-    size_t blocks;    /* in use at once, about: bookkeeping for these is made at once */
+                         machine's memory without a limit. Halved where there are fewer, down to
+                         the limit; without one, down to the arena */
+    size_t blocks;    /* in use behind the arena at once, about: bookkeeping for these is made
+                         now; for a plan's, with the plan */
 } rf_pool_options;
 
 typedef struct rf_pool_info {

@@ -5,8 +5,9 @@
 #include <unistd.h>
 
 enum {
-    POOLED_BLOCKS = 1024, /* in use beside those of a step, about */
-    POOLED_SLACK = 64,    /* a 64th of the bytes, for what lies beside blocks in their pages */
+    POOLED_BLOCKS = 1024, /* in use beside those of a plan, about */
+    POOLED_LEAST = 1 << 24,
+    POOLED_SLACK = 64, /* a 64th of the bytes, for what lies beside blocks in their pages */
 };
 
 /* The pool's own bookkeeping is entered like all other. */
@@ -25,20 +26,29 @@ static uint64_t pooled_memory(void)
     return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : (uint64_t)1 << 32;
 }
 
-static rf_status pooled_create(rf_context *ctx, uint64_t bytes, size_t num)
+/* What failed said why, or there were no addresses. */
+static rf_status pooled_failed(rf_context *ctx, uint64_t errors, uint64_t bytes)
+{
+    if (ctx->errors > errors)
+        return ctx->record.error.code;
+    return rf_fail(ctx, RF_E_MEMORY, "no addresses for a pool of %llu bytes (ulimit -v?)",
+                   (unsigned long long)bytes);
+}
+
+/* With less than the arena wanted where addresses are scarce and no budget says what it must be. */
+static rf_status pooled_create(rf_context *ctx, uint64_t bytes)
 {
     const rf_allocator alloc = {pooled_alloc, ctx};
-    const rf_pool_options opts = {
-        .limit = bytes, .arena = bytes ? bytes : pooled_memory(), .blocks = num + POOLED_BLOCKS};
+    rf_pool_options opts = {.limit = bytes, .blocks = POOLED_BLOCKS};
     uint64_t errors = ctx->errors;
-    ctx->pool = rf_pool_create(&alloc, &opts);
-    if (ctx->pool) {
-        rf_recycle_trim(&ctx->recycle, &ctx->alloc, 0);
-        return RF_OK;
-    }
-    return ctx->errors > errors ? ctx->record.error.code
-                                : rf_fail(ctx, RF_E_MEMORY, "no addresses for a pool of %llu bytes",
-                                          (unsigned long long)bytes);
+    opts.arena = bytes ? bytes : pooled_memory();
+    do
+        ctx->pool = rf_pool_create(&alloc, &opts);
+    while (!ctx->pool && ctx->errors == errors && !bytes && (opts.arena /= 2) > POOLED_LEAST);
+    if (!ctx->pool)
+        return pooled_failed(ctx, errors, bytes);
+    rf_recycle_trim(&ctx->recycle, &ctx->alloc, 0);
+    return RF_OK;
 }
 
 rf_status rf_context_set_pool(rf_context *ctx, uint64_t bytes, const rf_pool_block *blocks,
@@ -47,7 +57,7 @@ rf_status rf_context_set_pool(rf_context *ctx, uint64_t bytes, const rf_pool_blo
     if (ctx->alloc.fn != rf_alloc_libc || ctx->dry)
         return rf_fail(ctx, RF_E_STATE, "no pool in a context %s",
                        ctx->dry ? "that is dry" : "whose memory is the caller's own");
-    rf_status status = ctx->pool ? RF_OK : pooled_create(ctx, bytes, num);
+    rf_status status = ctx->pool ? RF_OK : pooled_create(ctx, bytes);
     if (status)
         return status;
     ctx->pool_bytes = bytes;

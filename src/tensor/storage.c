@@ -80,11 +80,14 @@ rf_status rf_storage_materialize(rf_storage *s)
         s->block = rf_blocks_come(ctx, s->bytes);
     if (!s->bytes || !dev->has_bytes)
         return RF_OK;
+    uint64_t errors = ctx->errors;
     s->data = storage_bytes(s);
     if (s->data)
         return RF_OK;
     storage_block_goes(s);
     storage_leave(s);
+    if (ctx->errors > errors) /* of the pool's bookkeeping */
+        return ctx->record.error.code;
     rf_fail(ctx, RF_E_MEMORY, "no memory for %zu bytes on %s", s->bytes, dev->name);
     ctx->record.error.bytes_wanted = s->bytes;
     return RF_E_MEMORY;

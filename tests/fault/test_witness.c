@@ -3,6 +3,7 @@
  * by less than a constant. */
 #include "support/world.h"
 #include "support/witness.h"
+#include "tensor/pooled.h"
 
 #include <stdio.h>
 
@@ -40,8 +41,9 @@ static void witnessed_step(rf_context *ctx, rf_module *model, rf_optim *optim, c
     rf_scope_close(s);
 }
 
-/* Witness's peak minus ledger's, of one training from the making of its context to its end. */
-static int64_t witnessed(const subject *sub, const char *isa, size_t threads)
+/* Witness's peak minus ledger's, of one training from the making of its context to its end. *peak:
+ * the ledger's; if it is not 0 before, storages lie in a pool of so many bytes. */
+static int64_t witnessed(const subject *sub, const char *isa, size_t threads, uint64_t *peak)
 {
     rf_context *ctx;
     rf_module *model;
@@ -61,6 +63,8 @@ static int64_t witnessed(const subject *sub, const char *isa, size_t threads)
     witness_reset();
     int64_t before = witness_now().live;
     assert_int_equal(rf_context_create(&ctx, &opts), RF_OK);
+    if (*peak)
+        assert_ok(ctx, rf_context_set_pool(ctx, *peak, NULL, 0));
     assert_ok(ctx, rf_nn_gpt2(&model, ctx, &sizes));
     assert_ok(ctx, rf_optim_adamw(&optim, model, &adamw));
     for (size_t i = 0; sub->checkpointed && i < (size_t)sub->layers; i++)
@@ -72,6 +76,7 @@ static int64_t witnessed(const subject *sub, const char *isa, size_t threads)
     rf_optim_destroy(optim);
     rf_module_destroy(model);
     rf_context_destroy(ctx);
+    *peak = info.peak;
     int64_t difference = f.peak - before - (int64_t)info.peak;
     if (getenv("RF_TEST_VERBOSE"))
         printf(
@@ -91,13 +96,34 @@ static void all_subjects(const char *isa, size_t threads, int64_t constant)
         skip();
     }
     /* What the libraries underneath make once in a process, at their first use. */
-    witnessed(&subjects[8], isa, threads);
+    uint64_t warm = 0;
+    witnessed(&subjects[8], isa, threads, &warm);
     for (int i = 0; i < SUBJECTS; i++) {
-        int64_t difference = witnessed(&subjects[i], isa, threads);
+        uint64_t peak = 0;
+        int64_t difference = witnessed(&subjects[i], isa, threads, &peak);
         if (difference < 0 || difference > constant)
             fail_msg("subject %d: the witness's peak is the ledger's and %lld bytes; the constant "
                      "is %lld",
                      i, (long long)difference, (long long)constant);
+    }
+}
+
+/* A pool of the bytes that the ledger counts at most: pages round up, which has a 64th. */
+static void test_with_a_pool(void **state)
+{
+    (void)state;
+    if (!witness_works())
+        skip();
+    for (int i = 0; i < SUBJECTS; i++) {
+        uint64_t peak = 0;
+        witnessed(&subjects[i], NULL, 1, &peak);
+        int64_t most = (1 << 20) + (int64_t)peak / 64;
+        int64_t difference = witnessed(&subjects[i], NULL, 1, &peak);
+        if (difference > most)
+            fail_msg(
+                "subject %d: with a pool the witness's peak is the ledger's and %lld bytes; %lld "
+                "are expected at most",
+                i, (long long)difference, (long long)most);
     }
 }
 
@@ -128,6 +154,7 @@ int main(void)
         cmocka_unit_test(test_portable),
         cmocka_unit_test(test_best),
         cmocka_unit_test(test_best_on_two_threads),
+        cmocka_unit_test(test_with_a_pool),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

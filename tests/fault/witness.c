@@ -174,6 +174,54 @@ void free(void *p)
     __libc_free(p);
 }
 
+/* ---- reserved addresses: only what may be touched of them counts ---- */
+
+enum { WITNESS_RESERVED = 16 };
+static struct witness_reserved {
+    char *p;
+    size_t bytes, counted;
+} witness_reserved[WITNESS_RESERVED];
+
+/* `more` bytes of the reserved addresses that p is in may be touched, or may no more. */
+static void witness_touchable(const void *p, int64_t more)
+{
+    witness_enter();
+    for (int i = 0; i < WITNESS_RESERVED; i++) {
+        struct witness_reserved *r = &witness_reserved[i];
+        if ((uintptr_t)p - (uintptr_t)r->p >= r->bytes)
+            continue;
+        r->counted += (size_t)more;
+        witness_sum.calls += more > 0;
+        witness_sum.live += more;
+        if (witness_sum.live > witness_sum.peak)
+            witness_sum.peak = witness_sum.live;
+    }
+    witness_leave();
+}
+
+static void witness_reserve(void *p, size_t bytes)
+{
+    int i = 0;
+    witness_enter();
+    while (i < WITNESS_RESERVED && witness_reserved[i].bytes)
+        i++;
+    if (i == WITNESS_RESERVED)
+        witness_die("witness: too many reserved addresses\n");
+    witness_reserved[i] = (struct witness_reserved){p, bytes, 0};
+    witness_leave();
+}
+
+static void witness_unreserve(const void *p)
+{
+    witness_enter();
+    for (int i = 0; i < WITNESS_RESERVED; i++)
+        if (witness_reserved[i].p == p && witness_reserved[i].bytes) {
+            witness_sum.live -= (int64_t)witness_reserved[i].counted;
+            witness_reserved[i].bytes = 0;
+        }
+    witness_leave();
+}
+
 /* Maps are counted by whole calls; a part that is unmapped stays counted until its beginning is. */
 void *mmap(void *at, size_t bytes, int protection, int flags, int file, off_t offset)
 {
@@ -181,9 +229,24 @@ void *mmap(void *at, size_t bytes, int protection, int flags, int file, off_t of
     if (!next)
         *(void **)(void *)&next = dlsym(RTLD_NEXT, "mmap");
     void *p = next(at, bytes, protection, flags, file, offset);
-    if (p != MAP_FAILED && !(flags & MAP_FIXED))
+    if (p != MAP_FAILED && protection == PROT_NONE && flags & MAP_FIXED)
+        witness_touchable(p, -(int64_t)bytes);
+    else if (p != MAP_FAILED && protection == PROT_NONE)
+        witness_reserve(p, bytes);
+    else if (p != MAP_FAILED && !(flags & MAP_FIXED))
         witness_took(p, bytes);
     return p;
+}
+
+int mprotect(void *p, size_t bytes, int protection)
+{
+    static int (*next)(void *, size_t, int);
+    if (!next)
+        *(void **)(void *)&next = dlsym(RTLD_NEXT, "mprotect");
+    int status = next(p, bytes, protection);
+    if (!status && protection & PROT_WRITE)
+        witness_touchable(p, (int64_t)bytes);
+    return status;
 }
 
 int munmap(void *p, size_t bytes)
@@ -192,6 +255,7 @@ int munmap(void *p, size_t bytes)
     if (!next)
         *(void **)(void *)&next = dlsym(RTLD_NEXT, "munmap");
     witness_gave(p);
+    witness_unreserve(p);
     return next(p, bytes);
 }
 
