@@ -7,7 +7,7 @@
  */
 #include "mem/pool.h"
 #include "mem/pages.h"
-#include "mem/ranges.h"
+#include "mem/gaps.h"
 #include "base/check.h"
 
 #include <string.h>
@@ -32,7 +32,7 @@ enum {
 struct rf_pool {
     rf_allocator alloc;
     rf_pages pages;
-    rf_ranges arena, rest; /* free ranges below `border` and above it */
+    rf_gaps arena, rest; /* free ranges below `border` and above it */
     uint64_t border;
     uint64_t busy[2]; /* blocks in use above the border and below it */
     uint64_t limit;   /* as set */
@@ -59,8 +59,8 @@ static uint64_t pool_reserve(const rf_pool_options *opts)
 /* Whether the bookkeeping is made: room to free all that is in use, and so many blocks more. */
 static int pool_has_room(rf_pool *pool, uint64_t planned, uint64_t others)
 {
-    return rf_ranges_reserve(&pool->rest, pool->busy[0] + others + 2) &&
-           rf_ranges_reserve(&pool->arena, pool->busy[1] + planned + 2);
+    return rf_gaps_reserve(&pool->rest, pool->busy[0] + others + 2) &&
+           rf_gaps_reserve(&pool->arena, pool->busy[1] + planned + 2);
 }
 
 rf_pool *rf_pool_create(const rf_allocator *alloc, const rf_pool_options *opts)
@@ -71,8 +71,8 @@ rf_pool *rf_pool_create(const rf_allocator *alloc, const rf_pool_options *opts)
     memset(pool, 0, sizeof *pool);
     pool->alloc = *alloc;
     pool->limit = opts->limit;
-    rf_ranges_begin(&pool->arena, alloc);
-    rf_ranges_begin(&pool->rest, alloc);
+    rf_gaps_begin(&pool->arena, alloc);
+    rf_gaps_begin(&pool->rest, alloc);
     uint64_t reserve = pool_reserve(opts), blocks = opts->blocks ? opts->blocks : POOL_BLOCKS;
     uint64_t arena = opts->arena < INT64_MAX / 2 ? rf_round64(opts->arena) : INT64_MAX / 2;
     if (!rf_pages_begin(&pool->pages, arena + reserve,
@@ -83,9 +83,9 @@ rf_pool *rf_pool_create(const rf_allocator *alloc, const rf_pool_options *opts)
     }
     pool->border = (arena + pool->pages.page - 1) / pool->pages.page * pool->pages.page;
     if (pool->border)
-        rf_ranges_give(&pool->arena, 0, pool->border);
+        rf_gaps_give(&pool->arena, 0, pool->border);
     if (pool->border < pool->pages.bytes)
-        rf_ranges_give(&pool->rest, pool->border, pool->pages.bytes - pool->border);
+        rf_gaps_give(&pool->rest, pool->border, pool->pages.bytes - pool->border);
     return pool;
 }
 
@@ -97,8 +97,8 @@ void rf_pool_destroy(rf_pool *pool)
     if (pool->pages.base)
         POOL_UNPOISON(pool->pages.base, pool->pages.high);
     rf_pages_end(&pool->pages);
-    rf_ranges_end(&pool->arena);
-    rf_ranges_end(&pool->rest);
+    rf_gaps_end(&pool->arena);
+    rf_gaps_end(&pool->rest);
     rf_allocator_put(&alloc, pool->plan, pool->num_plan * sizeof *pool->plan);
     rf_allocator_put(&alloc, pool, sizeof *pool);
 }
@@ -174,25 +174,24 @@ static uint64_t pool_limit(const rf_pool *pool)
 }
 
 /* From the last free range to the first. */
-static void pool_trim_ranges(rf_pool *pool, const rf_ranges *ranges, uint64_t keep)
+static void pool_trim_gaps(rf_pool *pool, const rf_gaps *gaps, uint64_t keep)
 {
     uint64_t at = UINT64_MAX;
-    const rf_range *range;
-    while (pool->pages.kept > keep && (range = rf_ranges_at(ranges, at)) != NULL) {
-        rf_pages_put(&pool->pages, range->begin, range->begin + range->bytes,
-                     pool->pages.kept - keep);
-        if (!range->begin)
+    const rf_gap *gap;
+    while (pool->pages.kept > keep && (gap = rf_gaps_at(gaps, at)) != NULL) {
+        rf_pages_put(&pool->pages, gap->begin, gap->begin + gap->bytes, pool->pages.kept - keep);
+        if (!gap->begin)
             break;
-        at = range->begin - 1;
+        at = gap->begin - 1;
     }
 }
 
 void rf_pool_trim(rf_pool *pool, uint64_t keep)
 {
     if (pool->pages.kept > keep)
-        pool_trim_ranges(pool, &pool->rest, keep);
+        pool_trim_gaps(pool, &pool->rest, keep);
     if (pool->pages.kept > keep)
-        pool_trim_ranges(pool, &pool->arena, keep);
+        pool_trim_gaps(pool, &pool->arena, keep);
 }
 
 void rf_pool_set_limit(rf_pool *pool, uint64_t bytes)
@@ -216,7 +215,7 @@ static int pool_get_pages(rf_pool *pool, uint64_t at, uint64_t bytes)
 
 /* ---- blocks ---- */
 
-static rf_ranges *pool_ranges(rf_pool *pool, uint64_t at)
+static rf_gaps *pool_gaps(rf_pool *pool, uint64_t at)
 {
     return at < pool->border ? &pool->arena : &pool->rest;
 }
@@ -227,15 +226,15 @@ static uint64_t pool_place(rf_pool *pool, uint64_t bytes)
     uint64_t at = 0;
     int known = pool_match(pool, bytes, &at);
     int rest = known && at == RF_POOL_REST;
-    if (known && !rest && rf_ranges_take(&pool->arena, at, bytes)) {
+    if (known && !rest && rf_gaps_take(&pool->arena, at, bytes)) {
         pool->info.planned++;
         return at;
     }
-    const rf_range *best = rf_ranges_best(&pool->rest, bytes);
+    const rf_gap *best = rf_gaps_best(&pool->rest, bytes);
     if (!best)
         return UINT64_MAX;
     at = best->begin;
-    rf_ranges_take(&pool->rest, at, bytes);
+    rf_gaps_take(&pool->rest, at, bytes);
     pool->info.planned += (uint64_t)rest;
     pool->info.displaced += (uint64_t)(known && !rest);
     pool->info.unplanned += (uint64_t)!known;
@@ -251,7 +250,7 @@ static void *pool_get_block(rf_pool *pool, size_t bytes)
     info->used += size;
     info->used_peak = info->used > peak ? info->used : peak;
     if (!pool_get_pages(pool, at, size)) {
-        rf_ranges_give(pool_ranges(pool, at), at, size);
+        rf_gaps_give(pool_gaps(pool, at), at, size);
         info->used -= size;
         info->used_peak = peak;
         return NULL;
@@ -281,7 +280,7 @@ void rf_pool_put(rf_pool *pool, void *p, size_t bytes)
     uint64_t at = (uint64_t)((char *)p - pool->pages.base);
     uint64_t size = rf_round64(bytes ? bytes : 1);
     POOL_POISON(p, size);
-    rf_ranges_give(pool_ranges(pool, at), at, size);
+    rf_gaps_give(pool_gaps(pool, at), at, size);
     pool->info.used -= size;
     pool->info.blocks--;
     pool->busy[at < pool->border]--;
