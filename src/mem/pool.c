@@ -105,22 +105,32 @@ void rf_pool_destroy(rf_pool *pool)
 
 /* ---- the plan ---- */
 
+/* 1: every block lies in the arena, below *top, but for *others, which lie behind it. */
+static int pool_plan_fits(const rf_pool *pool, const rf_pool_block *blocks, size_t num,
+                          uint64_t *top, uint64_t *others)
+{
+    for (size_t i = 0; i < num; i++) {
+        uint64_t bytes = blocks[i].bytes, offset = blocks[i].offset, end;
+        if (offset == RF_POOL_REST && bytes <= INT64_MAX) {
+            ++*others;
+            continue;
+        }
+        if (bytes > pool->border || offset % 64 || offset > pool->border)
+            return 0;
+        end = offset + rf_round64(bytes ? bytes : 1);
+        if (end > pool->border)
+            return 0;
+        *top = end > *top ? end : *top;
+    }
+    return 1;
+}
+
 int rf_pool_plan(rf_pool *pool, const rf_pool_block *blocks, size_t num)
 {
     rf_pool_block *plan = NULL;
-    uint64_t top = 0;
-    for (size_t i = 0; i < num; i++) {
-        uint64_t bytes = blocks[i].bytes, end;
-        if (blocks[i].offset == RF_POOL_REST && bytes <= INT64_MAX)
-            continue;
-        if (bytes > pool->border || blocks[i].offset % 64 || blocks[i].offset > pool->border)
-            return 0;
-        end = blocks[i].offset + rf_round64(bytes ? bytes : 1);
-        if (end > pool->border)
-            return 0;
-        top = end > top ? end : top;
-    }
-    if (num > SIZE_MAX / 2 / sizeof *plan || !pool_has_room(pool, num, 1) ||
+    uint64_t top = 0, others = POOL_BLOCKS;
+    if (num > SIZE_MAX / 2 / sizeof *plan || !pool_plan_fits(pool, blocks, num, &top, &others) ||
+        !pool_has_room(pool, num, others) ||
         (num && !(plan = rf_allocator_get(&pool->alloc, num * sizeof *plan))))
         return 0;
     for (size_t i = 0; i < num; i++)

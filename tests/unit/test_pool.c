@@ -203,6 +203,23 @@ static void test_the_sequence_is_found_again(void **state)
     rf_pool_destroy(pool);
 }
 
+/* What outlives a step is known, and lies behind the arena, where it is in no later step's way. */
+static void test_planned_blocks_of_the_rest(void **state)
+{
+    static const rf_pool_block plan[] = {{640, 0}, {640, RF_POOL_REST}, {640, 640}};
+    const rf_pool_options opts = {.limit = MIB, .arena = 4096};
+    rf_pool *pool = pool_of(&opts);
+    (void)state;
+    assert_int_equal(rf_pool_plan(pool, plan, 3), 1);
+    rf_pool_step_begin(pool);
+    char *base = get(pool, 640);
+    assert_true(get(pool, 640) >= base + 4096);
+    assert_ptr_equal(get(pool, 640), base + 640);
+    assert_int_equal(info_of(pool).planned, 3);
+    assert_int_equal(info_of(pool).arena_top, 1280);
+    rf_pool_destroy(pool);
+}
+
 static void test_bad_plans_are_refused(void **state)
 {
     static const rf_pool_block good[] = {{4096, 0}, {0, 4096 - 64}};
@@ -605,6 +622,7 @@ int main(void)
         cmocka_unit_test(test_planned_blocks_lie_where_the_plan_says),
         cmocka_unit_test(test_a_place_that_is_taken_is_not_used),
         cmocka_unit_test(test_the_sequence_is_found_again),
+        cmocka_unit_test(test_planned_blocks_of_the_rest),
         cmocka_unit_test(test_bad_plans_are_refused),
         cmocka_unit_test(test_no_more_is_kept_than_the_limit),
         cmocka_unit_test(test_more_in_use_than_the_limit),
