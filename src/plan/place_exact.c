@@ -8,7 +8,7 @@
  */
 #include "plan/place_parts.h"
 
-typedef struct exact_state {
+typedef struct packing_state {
     const rf_place_item *items;
     uint32_t num, num_moments;
     uint64_t sky[RF_PLACE_EXACT + 1][RF_PLACE_EXACT]; /* by depth and moment: what is there ends */
@@ -18,10 +18,10 @@ typedef struct exact_state {
     uint64_t at[RF_PLACE_EXACT], best_at[RF_PLACE_EXACT];
     uint64_t best, goal;
     uint64_t *effort;
-} exact_state;
+} packing_state;
 
 /* Number the moments at which these items start. */
-static void exact_number(exact_state *x)
+static void packing_number(packing_state *x)
 {
     x->num_moments = 0;
     for (uint32_t i = 0; i < x->num; i++) { /* they are in order of start, but for equal ones */
@@ -38,7 +38,7 @@ static void exact_number(exact_state *x)
             x->to_come[t] += x->items[i].bytes;
 }
 
-static uint64_t exact_floor(const exact_state *x, const uint64_t *sky, uint32_t item)
+static uint64_t packing_floor(const packing_state *x, const uint64_t *sky, uint32_t item)
 {
     uint64_t floor = 0;
     for (uint32_t t = x->start[item]; t <= x->end[item]; t++)
@@ -47,7 +47,7 @@ static uint64_t exact_floor(const exact_state *x, const uint64_t *sky, uint32_t 
 }
 
 /* Put item at `at` into the next sky. 0: what is there and what is to come pass the best. */
-static int exact_put(exact_state *x, uint32_t depth, uint32_t item, uint64_t at)
+static int packing_put(packing_state *x, uint32_t depth, uint32_t item, uint64_t at)
 {
     uint64_t *sky = x->sky[depth], *next = x->sky[depth + 1], bytes = x->items[item].bytes;
     for (uint32_t t = x->start[item]; t <= x->end[item]; t++)
@@ -60,14 +60,14 @@ static int exact_put(exact_state *x, uint32_t depth, uint32_t item, uint64_t at)
     return hope;
 }
 
-static void exact_undo(exact_state *x, uint32_t item)
+static void packing_undo(packing_state *x, uint32_t item)
 {
     for (uint32_t t = x->start[item]; t <= x->end[item]; t++)
         x->to_come[t] += x->items[item].bytes;
     x->placed[item] = 0;
 }
 
-static void exact_keep(exact_state *x)
+static void packing_keep(packing_state *x)
 {
     x->best = 0;
     for (uint32_t i = 0; i < x->num; i++) {
@@ -79,33 +79,33 @@ static void exact_keep(exact_state *x)
 
 /* `last` lies at `floor` and is the item that was put latest: the next one is not below it, and of
  * two at one place the lower number comes first. */
-static void exact_search(exact_state *x, uint32_t depth, uint64_t floor, uint32_t last)
+static void packing_search(packing_state *x, uint32_t depth, uint64_t floor, uint32_t last)
 {
     if (depth == x->num) {
-        exact_keep(x);
+        packing_keep(x);
         return;
     }
     for (uint32_t i = 0; i < x->num && x->best > x->goal && *x->effort; i++) {
-        uint64_t at = x->placed[i] ? 0 : exact_floor(x, x->sky[depth], i);
+        uint64_t at = x->placed[i] ? 0 : packing_floor(x, x->sky[depth], i);
         if (x->placed[i] || at < floor || (at == floor && depth && i < last))
             continue;
         (*x->effort)--;
         x->placed[i] = 1;
         x->at[i] = at;
-        if (exact_put(x, depth, i, at))
-            exact_search(x, depth + 1, at, i);
-        exact_undo(x, i);
+        if (packing_put(x, depth, i, at))
+            packing_search(x, depth + 1, at, i);
+        packing_undo(x, i);
     }
 }
 
 int rf_place_exact(const rf_place_group *group, uint64_t *effort, uint64_t *top)
 {
-    exact_state x = {.items = group->items, .num = group->num, .goal = group->goal};
+    packing_state x = {.items = group->items, .num = group->num, .goal = group->goal};
     uint64_t before = *top;
     x.effort = effort;
     x.best = *top;
-    exact_number(&x);
-    exact_search(&x, 0, 0, 0);
+    packing_number(&x);
+    packing_search(&x, 0, 0, 0);
     if (x.best < before)
         for (uint32_t i = 0; i < x.num; i++)
             group->items[i].at = x.best_at[i];
