@@ -36,11 +36,12 @@ typedef struct rf_plan_options {
                         the curve is found, and the plan is the fastest                         */
     rf_costs *costs; /* what ops cost; NULL: measured now, within five seconds; what was measured
                         in this context before is known still                                   */
-    double seconds;  /* to spend on the search; 0: 2                                           */
+    double seconds;  /* to spend on the search at most; 0: 10                                  */
+    int no_pool;     /* rf_planner_step leaves the context's memory as it is                   */
 } rf_plan_options;
-#define RF_PLAN_OPTIONS_INIT             \
-    {                                    \
-        sizeof(rf_plan_options), 0, 0, 0 \
+#define RF_PLAN_OPTIONS_INIT                \
+    {                                       \
+        sizeof(rf_plan_options), 0, 0, 0, 0 \
     }
 
 /* Find a plan for the step (owned). RF_E_BUDGET if there is none: rf_error's limit_needed is the
@@ -100,6 +101,19 @@ RF_API RF_MUST_USE rf_status rf_plan_add_part(rf_plan *plan, const rf_plan_part 
  * RF_E_BUDGET where it is more. */
 RF_API RF_MUST_USE rf_status rf_plan_check(rf_plan *plan, rf_module *m,
                                            const rf_training_step *step, uint64_t budget);
+
+/* ---- one pool -------------------------------------------------------------------------------- */
+/* Let all tensors of ctx on the processor lie in one pool of so many bytes (the budget; 0: what was
+ * ever in use at once), so that the process holds no more than the ledger says: step runs dry, as
+ * the model is now, and each block of it gets its place beforehand. Call it when the plan is
+ * applied, and rf_pool_step at the start of every step; what was not foreseen finds room behind.
+ * After the first step no page comes or goes. Once more is fine: for another step.
+ * RF_E_STATE where the context's memory is the caller's own, or it is dry; RF_E_MEMORY where the
+ * system gives no addresses. The context then goes on without. */
+RF_API RF_MUST_USE rf_status rf_pool_use(rf_context *ctx, uint64_t bytes,
+                                         const rf_training_step *step);
+/* A step begins. Nothing without a pool. */
+RF_API void rf_pool_step(rf_context *ctx);
 
 /* ---- shapes that change ---------------------------------------------------------------------- */
 /* Plans for a model whose steps have different shapes: one for each, made when it first comes. */

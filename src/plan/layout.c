@@ -1,5 +1,6 @@
 /* layout.c: see layout.h. */
 #include "plan/layout.h"
+#include "plan/memory.h"
 #include "base/check.h"
 
 /* What stays gets no bytes here, so that it takes no place. */
@@ -29,9 +30,9 @@ rf_status rf_layout_create(rf_layout *out, rf_context *ctx, const rf_block_log *
     *out = (rf_layout){.num = log->num};
     if (!log->num)
         return RF_OK;
-    rf_place_block *blocks = rf_host_alloc(ctx, log->num * sizeof *blocks);
-    uint64_t *offsets = blocks ? rf_host_alloc(ctx, log->num * sizeof *offsets) : NULL;
-    out->blocks = offsets ? rf_host_alloc(ctx, log->num * sizeof *out->blocks) : NULL;
+    rf_place_block *blocks = rf_plan_alloc(ctx, log->num * sizeof *blocks);
+    uint64_t *offsets = blocks ? rf_plan_alloc(ctx, log->num * sizeof *offsets) : NULL;
+    out->blocks = offsets ? rf_plan_alloc(ctx, log->num * sizeof *out->blocks) : NULL;
     if (out->blocks) {
         layout_read(log, blocks);
         problem.blocks = blocks;
@@ -40,8 +41,8 @@ rf_status rf_layout_create(rf_layout *out, rf_context *ctx, const rf_block_log *
     } else {
         status = ctx->record.error.code;
     }
-    rf_host_free(ctx, blocks, log->num * sizeof *blocks);
-    rf_host_free(ctx, offsets, log->num * sizeof *offsets);
+    rf_plan_free(ctx, blocks, log->num * sizeof *blocks);
+    rf_plan_free(ctx, offsets, log->num * sizeof *offsets);
     if (status)
         rf_layout_free(ctx, out);
     return status;
@@ -49,6 +50,6 @@ rf_status rf_layout_create(rf_layout *out, rf_context *ctx, const rf_block_log *
 
 void rf_layout_free(rf_context *ctx, rf_layout *layout)
 {
-    rf_host_free(ctx, layout->blocks, layout->num * sizeof *layout->blocks);
+    rf_plan_free(ctx, layout->blocks, layout->num * sizeof *layout->blocks);
     *layout = (rf_layout){0};
 }

@@ -5,7 +5,6 @@
 #include "plan/place_parts.h"
 #include "base/check.h"
 #include "base/sort.h"
-#include "tensor/context.h"
 
 enum {
     PLACE_EFFORT = 150 * 1000 * 1000,
@@ -206,18 +205,18 @@ static rf_status place_all(place_state *p)
 
 static void place_end(place_state *p)
 {
-    rf_host_free(p->ctx, p->items, p->num * sizeof *p->items);
-    rf_host_free(p->ctx, p->moments, p->num * sizeof *p->moments);
-    rf_host_free(p->ctx, p->sums, (p->num + 1) * sizeof *p->sums);
-    rf_host_free(p->ctx, p->ranges, p->num * sizeof *p->ranges);
+    rf_plan_free(p->ctx, p->items, p->num * sizeof *p->items);
+    rf_plan_free(p->ctx, p->moments, p->num * sizeof *p->moments);
+    rf_plan_free(p->ctx, p->sums, (p->num + 1) * sizeof *p->sums);
+    rf_plan_free(p->ctx, p->ranges, p->num * sizeof *p->ranges);
 }
 
 static rf_status place_begin(place_state *p)
 {
-    p->items = rf_host_alloc(p->ctx, p->num * sizeof *p->items);
-    p->moments = p->items ? rf_host_alloc(p->ctx, p->num * sizeof *p->moments) : NULL;
-    p->sums = p->moments ? rf_host_alloc(p->ctx, (p->num + 1) * sizeof *p->sums) : NULL;
-    p->ranges = p->sums ? rf_host_alloc(p->ctx, p->num * sizeof *p->ranges) : NULL;
+    p->items = rf_plan_alloc(p->ctx, p->num * sizeof *p->items);
+    p->moments = p->items ? rf_plan_alloc(p->ctx, p->num * sizeof *p->moments) : NULL;
+    p->sums = p->moments ? rf_plan_alloc(p->ctx, (p->num + 1) * sizeof *p->sums) : NULL;
+    p->ranges = p->sums ? rf_plan_alloc(p->ctx, p->num * sizeof *p->ranges) : NULL;
     return p->ranges ? RF_OK : rf_context_error(p->ctx)->code;
 }
 

@@ -10,7 +10,6 @@
  */
 #include "plan/place_parts.h"
 #include "base/sort.h"
-#include "tensor/context.h"
 
 #include <string.h>
 
@@ -346,14 +345,14 @@ rf_status rf_place_fit(rf_context *ctx, const rf_place_group *group, uint64_t *e
     f.effort = effort;
     f.random = 0x9E3779B97F4A7C15;
     f.top = UINT64_MAX;
-    f.row = rf_host_alloc(ctx, f.num * sizeof *f.row);
-    f.order = f.row ? rf_host_alloc(ctx, f.num * sizeof *f.order) : NULL;
-    f.best = f.order ? rf_host_alloc(ctx, f.num * sizeof *f.best) : NULL;
+    f.row = rf_plan_alloc(ctx, f.num * sizeof *f.row);
+    f.order = f.row ? rf_plan_alloc(ctx, f.num * sizeof *f.order) : NULL;
+    f.best = f.order ? rf_plan_alloc(ctx, f.num * sizeof *f.best) : NULL;
     if (f.best)
         fit_search(&f);
     *top = f.top;
-    rf_host_free(ctx, f.row, f.num * sizeof *f.row);
-    rf_host_free(ctx, f.order, f.num * sizeof *f.order);
-    rf_host_free(ctx, f.best, f.num * sizeof *f.best);
+    rf_plan_free(ctx, f.row, f.num * sizeof *f.row);
+    rf_plan_free(ctx, f.order, f.num * sizeof *f.order);
+    rf_plan_free(ctx, f.best, f.num * sizeof *f.best);
     return f.best ? RF_OK : rf_context_error(ctx)->code;
 }

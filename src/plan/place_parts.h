@@ -2,6 +2,7 @@
 #ifndef RF_PLAN_PLACE_PARTS_H
 #define RF_PLAN_PLACE_PARTS_H
 
+#include "plan/memory.h"
 #include "plan/place.h"
 
 /* Moments are numbered by the starts: only there can the load grow. */

@@ -4,6 +4,8 @@
  * planned none is.
  */
 #include "plan/plan.h"
+#include "plan/pool.h"
+#include "tensor/pooled.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,6 +17,7 @@ typedef struct planner_entry {
     int64_t sizes[PLANNER_SIZES];
     size_t num;
     rf_plan *plan;
+    rf_layout layout; /* of its step, if there is a pool */
 } planner_entry;
 
 struct rf_planner {
@@ -56,8 +59,10 @@ void rf_planner_destroy(rf_planner *p)
     if (!p)
         return;
     (void)!planner_take_off(p);
-    for (size_t i = 0; i < p->num; i++)
+    for (size_t i = 0; i < p->num; i++) {
         rf_plan_destroy(p->entries[i].plan);
+        rf_layout_free(p->ctx, &p->entries[i].layout);
+    }
     rf_plan_free(p->ctx, p->entries, p->capacity * sizeof *p->entries);
     rf_plan_free(p->ctx, p, sizeof *p);
 }
@@ -103,6 +108,31 @@ static rf_status planner_plan(rf_planner *p, rf_step_shape shape, const rf_train
     return status;
 }
 
+/* Where the context's memory can be a pool, each shape has its own places in it. */
+static int planner_pools(const rf_planner *p)
+{
+    return p->opts.budget && !p->opts.no_pool && !p->ctx->dry && p->ctx->alloc.fn == rf_alloc_libc;
+}
+
+static rf_status planner_put_on(rf_planner *p, size_t at, const rf_training_step *step)
+{
+    planner_entry *entry = &p->entries[at];
+    rf_status status = rf_plan_apply(entry->plan, p->module);
+    if (status)
+        return status;
+    p->current = at + 1;
+    if (!planner_pools(p))
+        return RF_OK;
+    if (!entry->layout.blocks)
+        status = rf_pool_layout(&entry->layout, p->ctx, step);
+    if (!status)
+        status =
+            rf_context_set_pool(p->ctx, p->opts.budget, entry->layout.blocks, entry->layout.num);
+    if (status)
+        (void)!planner_take_off(p);
+    return status;
+}
+
 rf_status rf_planner_step(rf_planner *p, rf_step_shape shape, const rf_training_step *step)
 {
     if (shape.num > PLANNER_SIZES || (shape.num && !shape.sizes) || !step || !step->run)
@@ -112,11 +142,12 @@ rf_status rf_planner_step(rf_planner *p, rf_step_shape shape, const rf_training_
     rf_status status = p->current == at + 1 ? RF_OK : planner_take_off(p);
     if (!status && at == p->num)
         status = planner_plan(p, shape, step);
-    if (!status && !p->current) {
-        status = rf_plan_apply(p->entries[at].plan, p->module);
-        p->current = status ? 0 : at + 1;
-    }
-    return status ? status : step->run(step->payload);
+    if (!status && !p->current)
+        status = planner_put_on(p, at, step);
+    if (status)
+        return status;
+    rf_pool_step(p->ctx);
+    return step->run(step->payload);
 }
 
 const rf_plan *rf_planner_current(const rf_planner *p)

@@ -10,43 +10,25 @@ enum {
     POOLED_SLACK = 64, /* a 64th of the bytes, for what lies beside blocks in their pages */
 };
 
-/* The pool's own bookkeeping is entered like all other. */
-static void *pooled_alloc(void *payload, void *old, size_t old_size, size_t size)
-{
-    rf_context *ctx = payload;
-    if (size)
-        return ctx->slab.chunk_get(ctx->slab.payload, size);
-    ctx->slab.chunk_put(ctx->slab.payload, old, old_size);
-    return NULL;
-}
-
 static uint64_t pooled_memory(void)
 {
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : (uint64_t)1 << 32;
 }
 
-/* What failed said why, or there were no addresses. */
-static rf_status pooled_failed(rf_context *ctx, uint64_t errors, uint64_t bytes)
-{
-    if (ctx->errors > errors)
-        return ctx->record.error.code;
-    return rf_fail(ctx, RF_E_MEMORY, "no addresses for a pool of %llu bytes (ulimit -v?)",
-                   (unsigned long long)bytes);
-}
-
 /* With less than the arena wanted where addresses are scarce and no budget says what it must be. */
 static rf_status pooled_create(rf_context *ctx, uint64_t bytes)
 {
-    const rf_allocator alloc = {pooled_alloc, ctx};
     rf_pool_options opts = {.limit = bytes, .blocks = POOLED_BLOCKS};
-    uint64_t errors = ctx->errors;
     opts.arena = bytes ? bytes : pooled_memory();
     do
-        ctx->pool = rf_pool_create(&alloc, &opts);
-    while (!ctx->pool && ctx->errors == errors && !bytes && (opts.arena /= 2) > POOLED_LEAST);
+        ctx->pool = rf_pool_create(&ctx->alloc, &opts);
+    while (!ctx->pool && !bytes && (opts.arena /= 2) > POOLED_LEAST);
     if (!ctx->pool)
-        return pooled_failed(ctx, errors, bytes);
+        return rf_fail(ctx, RF_E_MEMORY,
+                       "no memory or no addresses for a pool of %llu bytes "
+                       "(ulimit -v?)",
+                       (unsigned long long)bytes);
     rf_recycle_trim(&ctx->recycle, &ctx->alloc, 0);
     return RF_OK;
 }
@@ -62,13 +44,10 @@ rf_status rf_context_set_pool(rf_context *ctx, uint64_t bytes, const rf_pool_blo
         return status;
     ctx->pool_bytes = bytes;
     rf_context_pool_room(ctx);
-    uint64_t errors = ctx->errors;
     if (rf_pool_plan(ctx->pool, blocks, num))
         return RF_OK;
-    return ctx->errors > errors
-               ? ctx->record.error.code
-               : rf_fail(ctx, RF_E_ARGUMENT, "%zu blocks that do not lie in a pool of %llu bytes",
-                         num, (unsigned long long)bytes);
+    return rf_fail(ctx, RF_E_ARGUMENT, "%zu blocks that do not lie in a pool of %llu bytes", num,
+                   (unsigned long long)bytes);
 }
 
 void rf_context_pool_step(rf_context *ctx)

@@ -11,7 +11,7 @@
 /* From now on storages come from a pool that keeps at most `bytes`, all that the ledger counts
  * included (0: no more than was ever in use), and that places these num blocks, in this order,
  * from the next rf_context_pool_step on. Asked again: other bytes, other blocks; storages stay
- * where they are. The ledger is no other than without a pool, but for the pool's bookkeeping.
+ * where they are. The ledger is no other than without a pool: its bookkeeping is beside it.
  *
  * RF_E_STATE: the context's memory is the caller's own (options.alloc, options.memory), or it is
  * dry. RF_E_ARGUMENT: a block that does not fit in `bytes`. RF_E_MEMORY. */
