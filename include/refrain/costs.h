@@ -15,6 +15,7 @@
 #ifndef REFRAIN_COSTS_H
 #define REFRAIN_COSTS_H
 
+#include <refrain/module.h>
 #include <refrain/predict.h>
 
 #ifdef __cplusplus
@@ -32,6 +33,15 @@ RF_API void rf_costs_destroy(rf_costs *costs);
 /* Run step dry, so that the table knows what there is to measure: calls that it has no measured
  * cost of. Until then they have the model's. Errors of the step, and RF_E_MEMORY. */
 RF_API RF_MUST_USE rf_status rf_costs_note_step(rf_costs *costs, const rf_training_step *step);
+
+/* The same for all that rf_plan_create asks for when it plans m's step: the step, and parts of m
+ * alone. m may be in another context than the table, one that is dry for good too, where errors are
+ * recorded then. */
+RF_API RF_MUST_USE rf_status rf_costs_note_plan(rf_costs *costs, rf_module *m,
+                                                const rf_training_step *step);
+/* Time the dry runs of ctx by costs, which must outlive that; NULL: no longer. What rf_predict and a
+ * watch of a dry step tell of seconds is then theirs. */
+RF_API void rf_costs_use(rf_costs *costs, rf_context *ctx);
 
 /* How to measure. */
 typedef struct rf_costs_options {

@@ -59,6 +59,10 @@ RF_API RF_MUST_USE rf_status rf_plan_apply(const rf_plan *plan, rf_module *m);
 /* Take it away again. */
 RF_API RF_MUST_USE rf_status rf_plan_clear(const rf_plan *plan, rf_module *m);
 
+/* The same plan (owned) for models in another context, or in this one: one that was found in a dry
+ * context is carried out where there are bytes. */
+RF_API RF_MUST_USE rf_status rf_plan_copy(rf_plan **out, const rf_plan *plan, rf_context *ctx);
+
 /* What is known of a plan. */
 typedef struct rf_plan_info {
     uint64_t budget;     /* that was asked for; 0: none                                      */
@@ -114,6 +118,23 @@ RF_API RF_MUST_USE rf_status rf_pool_use(rf_context *ctx, uint64_t bytes,
                                          const rf_training_step *step);
 /* A step begins. Nothing without a pool. */
 RF_API void rf_pool_step(rf_context *ctx);
+
+/* ---- files ------------------------------------------------------------------------------------ */
+/* A plan as JSON, which may be read, edited by hand and used on another machine:
+ *
+ *   {"format": "refrain-plan", "version": 1,
+ *    "budget": 629145600, "peak": 628923456, "nanoseconds": 1520000000,
+ *    "plain_peak": 1073741824, "plain_nanoseconds": 1480000000, "smallest": 0, "bound": 0,
+ *    "parts": [{"path": "h", "first": 0, "count": 3, "fates": ""},
+ *              {"path": "h.3.mlp", "fates": "keep=linear"}],
+ *    "curve": [{"peak": 628923456, "nanoseconds": 1520000000}]}
+ *
+ * Parts alone are what a plan does; its figures are what was foretold where it was made, and may be
+ * left out: rf_plan_check tells them anew. The file is written atomically. */
+RF_API RF_MUST_USE rf_status rf_plan_save(const rf_plan *plan, const char *path);
+/* Read one (owned), for a model in ctx. A file that is anything else is RF_E_FORMAT, and the message
+ * says what is wrong and where; RF_E_IO if it can't be read. */
+RF_API RF_MUST_USE rf_status rf_plan_load(rf_plan **out, rf_context *ctx, const char *path);
 
 /* ---- shapes that change ---------------------------------------------------------------------- */
 /* Plans for a model whose steps have different shapes: one for each, made when it first comes. */

@@ -176,20 +176,23 @@ int folder_read_weights(rf_module *model, const char *folder)
     return EXIT_FAILED;
 }
 
-int folder_write_model(rf_module *model, const folder_config *config, const char *folder)
+int folder_write_weights(rf_module *model, const char *folder)
 {
     static const char *const metadata[] = {"format", "pt", NULL};
     rf_context *ctx = rf_module_context(model);
     char path[PATHS_BYTES];
-    int failed = folder_write_config(ctx, config, folder);
-    if (failed)
-        return failed;
     if (!paths_join(path, folder, FOLDER_MODEL))
         return EXIT_FAILED;
     if (!rf_module_save(model, path, metadata))
         return EXIT_FINE;
     report_failure(ctx, folder, "make room there, or save elsewhere");
     return EXIT_FAILED;
+}
+
+int folder_write_model(rf_module *model, const folder_config *config, const char *folder)
+{
+    int failed = folder_write_config(rf_module_context(model), config, folder);
+    return failed ? failed : folder_write_weights(model, folder);
 }
 
 /* ---- the tokeniser -----------------------------------------------------------------------------

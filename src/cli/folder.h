@@ -20,6 +20,8 @@ typedef struct folder_config {
 int folder_read_config(rf_context *ctx, const char *folder, folder_config *out);
 /* Fill a model of that size with the folder's weights. */
 int folder_read_weights(rf_module *model, const char *folder);
+/* model.safetensors alone, and with its config.json. */
+int folder_write_weights(rf_module *model, const char *folder);
 int folder_write_model(rf_module *model, const folder_config *config, const char *folder);
 /* Take the tokeniser's files along from another folder, as far as it has them. */
 int folder_copy_tokenizer(rf_context *ctx, const char *from, const char *folder);

@@ -33,7 +33,7 @@ static void help_row(const option_table *table, const option_row *row)
         printf("\n%s\n", row->help);
         return;
     }
-    if (row->flags & OPTION_HIDDEN)
+    if (row->flags & OPTION_HIDDEN || options_find(table, row->name, strlen(row->name)) != row)
         return;
     int len = printf("  --%s%s%s", row->name, *row->value ? " " : "", row->value);
     if (len > HELP_COLUMN - 2) {

@@ -79,10 +79,14 @@ int log_done(train_log *log, const log_end *end)
     fprintf(log->file,
             "{\"done\": true, \"parameters\": %llu, \"parameters_hash\": \"%016llx\", "
             "\"steps\": %llu, \"seconds\": %.3f, \"peak_bytes\": %llu, "
-            "\"activation_peak_bytes\": %llu}\n",
+            "\"activation_peak_bytes\": %llu",
             (unsigned long long)end->parameters, (unsigned long long)end->hash,
             (unsigned long long)end->steps, end->seconds, (unsigned long long)end->peak_bytes,
             (unsigned long long)end->activation_peak_bytes);
+    if (end->planned)
+        fprintf(log->file, ", \"predicted_peak_bytes\": %llu, \"predicted_slower_percent\": %.3f",
+                (unsigned long long)end->predicted_peak_bytes, end->predicted_slower);
+    fprintf(log->file, "}\n");
     return log_flush(log);
 }
 

@@ -19,6 +19,9 @@ typedef struct log_end {
     uint64_t hash;
     double seconds;
     uint64_t peak_bytes, activation_peak_bytes; /* the most of any step */
+    int planned;                                /* then, as foretold: */
+    uint64_t predicted_peak_bytes;
+    double predicted_slower; /* percent */
 } log_end;
 
 /* path may be NULL. A run that goes on after step `resumed` keeps the lines up to there; 0 begins

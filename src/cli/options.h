@@ -90,7 +90,7 @@ option_result options_parse(const option_table *table, int argc, char **argv, vo
                             option_set *given, option_error *error);
 void options_end(const option_table *table, void *values);
 
-/* The row of a name; NULL if there is none. */
+/* The first row of a name, which is the one that counts; NULL if there is none. */
 const option_row *options_find(const option_table *table, const char *name, size_t len);
 /* Set one field from text; 0 and the error if it does not fit. */
 int options_set(const option_table *table, const option_row *row, const char *text, void *values,

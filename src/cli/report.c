@@ -98,3 +98,16 @@ void report_note(const char *format, ...)
     report_add(&line, text);
     report_write(&line);
 }
+
+void report_more(const char *format, ...)
+{
+    char text[1024];
+    report_line line = {.len = 0};
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    report_add(&line, "  ");
+    report_add(&line, text);
+    report_write(&line);
+}

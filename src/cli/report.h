@@ -17,6 +17,8 @@ enum {
 
 /* Any part may be NULL. Control characters become '?', so that it stays one line. */
 void report_error(const char *what, const char *where, const char *advice);
+/* "  text": a line that goes on with what an error told. */
+void report_more(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same from the last error of a context; where and advice may be NULL. */
 void report_failure(const rf_context *ctx, const char *where, const char *advice);
 /* What to do about a context's last error while training: about memory if it is one of memory, else

@@ -68,9 +68,23 @@ static void resume_refuse(const option_row *row, const train_options *saved,
     report_error(what, "refrain train", advice);
 }
 
+/* One of the two limits takes the other's place. */
+static void resume_limits(train_options *saved, const train_options *wanted, option_set given)
+{
+    const option_row *memory = options_find(&train_table, "memory", strlen("memory"));
+    const option_row *budget = options_find(&train_table, "budget", strlen("budget"));
+    int has_memory = given >> (memory - train_table.rows) & 1 && wanted->memory;
+    int has_budget = given >> (budget - train_table.rows) & 1 && wanted->budget;
+    if (has_memory && !has_budget)
+        saved->budget = 0;
+    if (has_budget && !has_memory)
+        saved->memory = 0;
+}
+
 /* Take what was given and may change from wanted to saved; 0 if something else was given. */
 static int resume_merge(train_options *saved, train_options *wanted, option_set given)
 {
+    resume_limits(saved, wanted, given);
     for (size_t i = 0; i < train_table.num; i++) {
         const option_row *row = &train_table.rows[i];
         if (!row->name || !(given >> i & 1))

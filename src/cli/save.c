@@ -38,14 +38,17 @@ int session_save(session *s)
 {
     const char *folder = s->options->save;
     int failed = save_state(s, folder);
-    return failed ? failed : folder_write_model(s->model, &s->config, folder);
+    if (failed)
+        return failed;
+    return s->kind == SESSION_DRY ? folder_write_weights(s->model, folder)
+                                  : folder_write_model(s->model, &s->config, folder);
 }
 
 int session_save_first(session *s)
 {
     const char *folder = s->options->save;
     int failed = session_save(s);
-    if (failed)
+    if (failed || s->kind == SESSION_DRY)
         return failed;
     if (s->options->init && s->config.shape.vocab != 256)
         return folder_copy_tokenizer(s->ctx, s->options->init, folder);

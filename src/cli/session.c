@@ -9,6 +9,7 @@
 
 #include <refrain/io.h>
 
+#include "cli/budget.h"
 #include "cli/checkpoints.h"
 #include "cli/paths.h"
 #include "cli/report.h"
@@ -17,9 +18,22 @@
  * looks at it changes nothing. */
 static const double session_held_out = 0.05;
 
+const char *session_advice(const session *s, char *buffer, const char *otherwise)
+{
+    const train_options *o = s->options;
+    if (rf_context_error(s->ctx)->code != RF_E_BUDGET)
+        return report_advice(s->ctx, otherwise);
+    if (o->budget)
+        return "the plan foretold less: please report it, with the command line";
+    if (*budget_advice(buffer, SESSION_ADVICE, o, s->given))
+        return buffer;
+    return report_advice(s->ctx, otherwise);
+}
+
 static int session_fail(const session *s, const char *where, const char *advice)
 {
-    report_failure(s->ctx, where, report_advice(s->ctx, advice));
+    char buffer[SESSION_ADVICE];
+    report_failure(s->ctx, where, session_advice(s, buffer, advice));
     return EXIT_FAILED;
 }
 
@@ -34,6 +48,7 @@ static int session_context(session *s)
     opts.seed = o->seed;
     opts.isa = o->isa;
     opts.spill_folder = o->spill ? o->spill : o->save; /* opened when something goes there */
+    opts.dry = s->kind == SESSION_DRY;
     rf_status status = rf_context_create(&s->ctx, &opts);
     if (status && o->isa) {
         report_note("the run was on %s, which this machine has not: its last bits may differ",
@@ -47,9 +62,12 @@ static int session_context(session *s)
     }
     o->isa = rf_context_isa(s->ctx);
     o->threads = rf_context_threads(s->ctx);
-    if (o->memory && rf_memory_set_limit(s->ctx, RF_DEVICE_CPU, RF_MEM_ALL, o->memory))
-        return session_fail(s, "--memory", NULL);
-    return EXIT_FINE;
+    uint64_t limit = o->budget ? o->budget : o->memory;
+    if (s->kind == SESSION_DRY || !limit)
+        return EXIT_FINE;
+    return rf_memory_set_limit(s->ctx, RF_DEVICE_CPU, RF_MEM_ALL, limit)
+               ? session_fail(s, o->budget ? "--budget" : "--memory", NULL)
+               : EXIT_FINE;
 }
 
 /* ---- sizes --------------------------------------------------------------------------------------
@@ -128,7 +146,7 @@ static int session_check_sizes(const session *s)
         report_error(what, "refrain train", "give a smaller context");
         return EXIT_USAGE;
     }
-    if (o->tokens == RF_TOKEN_U8 && o->vocab > 256)
+    if (o->tokens == RF_TOKEN_U8 && o->vocab > 256 && s->kind == SESSION_REAL)
         report_note("bytes are used as tokens of a vocabulary of %llu; for text that is tokenised "
                     "already there is --tokens u16",
                     (unsigned long long)o->vocab);
@@ -229,7 +247,8 @@ static int session_make_model(session *s)
     const train_options *o = s->options;
     if (rf_nn_gpt2(&s->model, s->ctx, &s->config.shape))
         return session_fail(s, "making the model", "check --layers, --width and --heads");
-    int failed = o->init ? folder_read_weights(s->model, o->init) : EXIT_FINE;
+    int read = o->init && s->kind == SESSION_REAL;
+    int failed = read ? folder_read_weights(s->model, o->init) : EXIT_FINE;
     failed = failed ? failed : session_freeze_all(s);
     return failed ? failed : session_checkpoint(s);
 }
@@ -285,9 +304,11 @@ static int session_load(session *s)
     return EXIT_FAILED;
 }
 
-int session_begin(session *s, train_options *options, option_set given)
+int session_begin(session *s, train_options *options, option_set given, session_kind kind)
 {
     memset(s, 0, sizeof *s);
+    s->kind = kind;
+    s->given = given;
     s->options = options;
     s->config.bos = s->config.eos = TRAIN_NO_TOKEN;
     int failed = session_context(s);
@@ -304,7 +325,7 @@ int session_begin(session *s, train_options *options, option_set given)
 int session_begin_steps(session *s)
 {
     int failed = session_make_optim(s);
-    if (!failed && s->options->resume)
+    if (!failed && s->options->resume && s->kind == SESSION_REAL)
         failed = session_load(s);
     return failed;
 }

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include <refrain/predict.h>
+
 enum { STEP_HELD_OUT_BATCHES = 16 };
 
 /* One of the batches that make a step. */
@@ -33,6 +35,13 @@ static rf_tensor *step_loss(session *s, rf_scope *scope, rf_tensor *ids, rf_tens
     return rf_module_call(s->model, scope, &in, &out) ? NULL : loss;
 }
 
+/* A loss's value; a dry run has none. */
+static rf_status step_read(const session *s, rf_tensor *loss, double *value)
+{
+    *value = 0;
+    return rf_context_dry(s->ctx) ? RF_OK : rf_tensor_item(loss, value);
+}
+
 /* Forward and backward. */
 static rf_status step_batch_of(session *s, rf_scope *scope, rf_tensor *const *batch,
                                step_part *part)
@@ -42,7 +51,7 @@ static rf_status step_batch_of(session *s, rf_scope *scope, rf_tensor *const *ba
     rf_tensor *loss = step_loss(s, scope, batch[0], batch[1]);
     if (!loss)
         return rf_scope_status(scope) ? rf_scope_status(scope) : rf_context_error(s->ctx)->code;
-    status = rf_tensor_item(loss, &value); /* before backward, which uses the loss up */
+    status = step_read(s, loss, &value); /* before backward, which uses the loss up */
     if (status)
         return status;
     if (!isfinite(value))
@@ -146,7 +155,7 @@ static rf_status step_held_out_batch(session *s, uint64_t index, double *sum)
     status = rf_dataset_held_out_batch(s->data, scope, index, &ids, &targets);
     if (!status) {
         rf_tensor *loss = step_loss(s, scope, ids, targets);
-        status = loss ? rf_tensor_item(loss, &value) : rf_context_error(s->ctx)->code;
+        status = loss ? step_read(s, loss, &value) : rf_context_error(s->ctx)->code;
     }
     rf_scope_close(scope);
     *sum += value;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/budget.h"
 #include "cli/insight.h"
 #include "cli/interrupt.h"
 #include "cli/log.h"
@@ -22,6 +23,7 @@
 typedef struct train_job {
     train_options *options;
     session session;
+    budget budget;
     train_log log;
     progress progress;
     insight look;
@@ -36,7 +38,7 @@ static int train_failed(train_job *job, const char *doing, uint64_t step)
 {
     const rf_context *ctx = job->session.ctx;
     rf_status code = rf_context_error(ctx)->code;
-    char where[96];
+    char where[96], buffer[SESSION_ADVICE];
     const char *advice = "please report it, with the command line";
     if (code == RF_E_USER)
         advice = "lower --lr";
@@ -46,7 +48,7 @@ static int train_failed(train_job *job, const char *doing, uint64_t step)
         advice = "check the files of --data";
     snprintf(where, sizeof where, "%s step %llu", doing, (unsigned long long)step);
     progress_end(&job->progress);
-    report_failure(ctx, where, report_advice(ctx, advice));
+    report_failure(ctx, where, session_advice(&job->session, buffer, advice));
     return EXIT_FAILED;
 }
 
@@ -81,6 +83,8 @@ static int train_settle_paths(train_job *job)
         return EXIT_FAILED;
     if (o->spill && !(o->spill = train_absolute(job, o->spill)))
         return EXIT_FAILED;
+    if (o->plan && !(o->plan = train_absolute(job, o->plan)))
+        return EXIT_FAILED;
     return EXIT_FINE;
 }
 
@@ -96,6 +100,11 @@ static int train_settle(train_job *job, option_set given)
         report_error("--data is missing", "refrain train", "give --data FILE|FOLDER ...");
         return EXIT_USAGE;
     }
+    if (o->budget && o->memory) {
+        report_error("--budget and --memory exclude each other", "refrain train",
+                     "give --budget alone: it is a limit too");
+        return EXIT_USAGE;
+    }
     job->begun = o->resume ? o->step : 0;
     return train_settle_paths(job);
 }
@@ -106,6 +115,15 @@ static int train_make_folders(const train_options *o)
     if (o->save && !paths_make_folder(o->save, "--save"))
         return EXIT_FAILED;
     return o->spill && !paths_make_folder(o->spill, "--spill") ? EXIT_FAILED : EXIT_FINE;
+}
+
+static void train_greet_plan(const budget *b)
+{
+    char peak[NUMBERS_TEXT], plain[NUMBERS_TEXT], time[NUMBERS_TEXT];
+    printf("plan   %zu regions, peak %s, plain %s; %.1f %% slower foretold; found in %s\n",
+           b->plan ? rf_plan_num_parts(b->plan) : 0, numbers_show_bytes(peak, b->chosen.peak),
+           numbers_show_bytes(plain, b->plain.peak), budget_slower(b),
+           numbers_show_seconds(time, b->seconds));
 }
 
 static void train_greet(const train_job *job)
@@ -127,6 +145,8 @@ static void train_greet(const train_job *job)
            (unsigned long long)o->steps,
            (unsigned long long)(o->batch * o->context * o->accumulate), checkpoint,
            (unsigned long long)o->threads, o->isa);
+    if (budget_wanted(o))
+        train_greet_plan(&job->budget);
     if (job->begun)
         printf("       goes on after step %llu\n", (unsigned long long)job->begun);
     fflush(stdout);
@@ -135,9 +155,12 @@ static void train_greet(const train_job *job)
 static int train_start(train_job *job, option_set given)
 {
     train_options *o = job->options;
-    int failed = session_begin(&job->session, o, given);
+    int failed = budget_wanted(o) ? budget_find(&job->budget, o, given) : EXIT_FINE;
+    failed = failed ? failed : session_begin(&job->session, o, given, SESSION_REAL);
     failed = failed ? failed : train_make_folders(o);
     failed = failed ? failed : session_begin_steps(&job->session);
+    if (!failed && job->budget.plan)
+        failed = rehearsal_apply(job->budget.plan, &job->session);
     if (failed)
         return failed;
     failed = log_open(&job->log, o->log, job->begun);
@@ -256,11 +279,19 @@ static int train_finish(train_job *job)
                    .seconds = figures_clock() - job->clock,
                    .peak_bytes = job->peak,
                    .activation_peak_bytes = job->activation_peak};
+    if (budget_wanted(o)) {
+        end.predicted_peak_bytes = job->budget.chosen.step_peak;
+        end.predicted_slower = budget_slower(&job->budget);
+        end.planned = 1;
+    }
     if (rf_module_hash(job->session.model, &end.hash))
         return train_failed(job, "hashing after", o->steps);
     printf("done   %s, memory at most %s (activations %s), parameters %016llx\n",
            numbers_show_seconds(time, end.seconds), numbers_show_bytes(bytes, job->peak),
            numbers_show_bytes(part, job->activation_peak), (unsigned long long)end.hash);
+    if (end.planned)
+        printf("plan   peak %llu bytes foretold, %llu measured\n",
+               (unsigned long long)end.predicted_peak_bytes, (unsigned long long)end.peak_bytes);
     if (o->save)
         printf("saved  %s; try: refrain sample --from %s\n", o->save, o->save);
     if (o->report)
@@ -283,6 +314,7 @@ int train_run(train_options *options, option_set given)
     int unclosed = log_close(&job.log);
     insight_end(&job.look);
     session_end(&job.session);
+    budget_end(&job.budget);
     options_end(&train_table, options);
     for (size_t i = 0; i < job.paths.num; i++)
         free((void *)(uintptr_t)job.paths.v[i]);

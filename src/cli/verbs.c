@@ -2,17 +2,20 @@
 #include "cli/verbs.h"
 
 #define TRAIN_AT(field)  offsetof(train_options, field)
+#define PLAN_AT(field)   offsetof(plan_options, field)
 #define SAMPLE_AT(field) offsetof(sample_options, field)
 #define CHECK_AT(field)  offsetof(check_options, field)
 
 static const char *const train_tokens_words[] = {"u8", "u16", "u32", NULL};
 static const char *const train_precision_words[] = {"f32", "bf16", NULL};
 static const char *const train_moments_words[] = {"memory", "file", NULL};
+static const char *const train_costs_words[] = {"measured", "model", NULL};
 static const char *const train_checkpoint_words[] = {"none", "block+", "every:+", "sequential:+",
                                                      NULL};
 
-static const train_options train_defaults = {
-    .layers = 4,
+/* Those of plan begin with those of train. */
+static const plan_options plan_defaults = {
+    .train = {.layers = 4,
     .width = 128,
     .heads = 4,
     .context = 64,
@@ -25,7 +28,7 @@ static const train_options train_defaults = {
     .save_every = 100,
     .eps = 1e-5,
     .bos = TRAIN_NO_TOKEN,
-    .eos = TRAIN_NO_TOKEN,
+    .eos = TRAIN_NO_TOKEN},
 };
 
 enum {
@@ -36,7 +39,15 @@ enum {
 
 #define U64_TOP 18446744073709551615.0
 
-static const option_row train_rows[] = {
+/* What plan alone has comes first: its --save and --report stand before train's. */
+enum { PLAN_OWN_ROWS = 4 };
+static const option_row plan_rows[] = {
+    {.help = "Plan"},
+    {"save", "FILE", "write the plan, for --plan", OPTION_TEXT, PLAN_AT(save), 0, 1, 0, NULL},
+    {"report", "FILE.html", "write a page with pictures of the plan", OPTION_TEXT, PLAN_AT(report),
+     0, 1, 0, NULL},
+    {"json", "", "tell it as one JSON object", OPTION_FLAG, PLAN_AT(json), 0, 0, 0, NULL},
+
     {.help = "Data"},
     {"data", "FILE|FOLDER ...", "text to learn from: files, and all files of folders", OPTION_MANY,
      TRAIN_AT(data), TRAIN_FREE, 0, 0, NULL},
@@ -95,6 +106,14 @@ static const option_row train_rows[] = {
      OPTION_FLAG, TRAIN_AT(step_in_backward), TRAIN_FREE, 0, 0, NULL},
     {"memory", "SIZE", "most bytes ever held, such as 512MiB; 0: no limit", OPTION_SIZE,
      TRAIN_AT(memory), TRAIN_FREE, 0, 0, NULL},
+    {"budget", "SIZE",
+     "the same, and a plan of what to keep and what to compute again, so that\n"
+     "the whole run fits, as fast as these bytes allow", OPTION_SIZE, TRAIN_AT(budget), TRAIN_FREE,
+     0, 0, NULL},
+    {"plan", "FILE", "the plan of refrain plan --save, in place of one that is looked for",
+     OPTION_TEXT, TRAIN_AT(plan), TRAIN_FREE, 1, 0, NULL},
+    {"costs", "measured|model", "what plans take the time of an op from", OPTION_CHOICE,
+     TRAIN_AT(costs), TRAIN_FREE, 0, 0, train_costs_words},
     {"explain", "", "tell what bounds the peak, and what checkpointing spares and costs",
      OPTION_FLAG, TRAIN_AT(explain), OPTION_CHANGEABLE, 0, 0, NULL},
 
@@ -123,12 +142,28 @@ const option_table train_table = {
     .summary = "train a language model on text",
     .usage = "--data FILE|FOLDER ... [OPTION ...]\n"
              "       refrain train --resume FOLDER [OPTION ...]",
-    .rows = train_rows,
-    .num = sizeof train_rows / sizeof *train_rows,
+    .rows = plan_rows + PLAN_OWN_ROWS,
+    .num = sizeof plan_rows / sizeof *plan_rows - PLAN_OWN_ROWS,
     .bytes = sizeof(train_options),
-    .defaults = &train_defaults,
+    .defaults = &plan_defaults.train,
     .positional = OPTION_NO_POSITIONAL,
 };
+
+const option_table plan_table = {
+    .verb = "plan",
+    .summary = "tell what a budget of memory costs, before training",
+    .usage = "--data FILE|FOLDER ... [--budget SIZE] [OPTION OF TRAIN ...]",
+    .rows = plan_rows,
+    .num = sizeof plan_rows / sizeof *plan_rows,
+    .bytes = sizeof(plan_options),
+    .defaults = &plan_defaults,
+    .positional = OPTION_NO_POSITIONAL,
+};
+
+option_set plan_given_train(option_set given)
+{
+    return given >> PLAN_OWN_ROWS;
+}
 
 static const sample_options sample_defaults = {
     .prompt = "\n",

@@ -18,6 +18,9 @@ typedef enum train_precision { TRAIN_PRECISION_F32, TRAIN_PRECISION_BF16 } train
 /* In the order of the words that --moments takes. */
 typedef enum train_moments { TRAIN_MOMENTS_MEMORY, TRAIN_MOMENTS_FILE } train_moments;
 
+/* In the order of the words that --costs takes. */
+typedef enum train_costs { TRAIN_COSTS_MEASURED, TRAIN_COSTS_MODEL } train_costs;
+
 typedef struct train_options {
     option_list data;
     uint64_t tokens; /* an rf_token_type */
@@ -34,7 +37,9 @@ typedef struct train_options {
     const char *spill;
     uint64_t step_in_backward;
     uint64_t moments; /* a train_moments */
-    uint64_t memory;
+    uint64_t memory, budget;
+    const char *plan;
+    uint64_t costs; /* a train_costs */
     uint64_t explain;
     const char *log, *report, *save;
     uint64_t save_every;
@@ -44,6 +49,13 @@ typedef struct train_options {
     double eps;
     const char *isa;
 } train_options;
+
+/* A run that is planned, and not taken. */
+typedef struct plan_options {
+    train_options train;
+    uint64_t json;
+    const char *save, *report;
+} plan_options;
 
 typedef struct sample_options {
     const char *from, *prompt;
@@ -60,7 +72,10 @@ typedef struct check_options {
     uint64_t threads, seed;
 } check_options;
 
-extern const option_table train_table, sample_table, info_table, check_table;
+extern const option_table train_table, plan_table, sample_table, info_table, check_table;
+
+/* The bits of train_table's rows out of those of plan_table's. */
+option_set plan_given_train(option_set given);
 
 /* No such token: the value of bos and eos where a model has none. */
 #define TRAIN_NO_TOKEN UINT64_MAX

@@ -36,6 +36,9 @@ typedef struct rf_writer rf_writer;
 /* Begin the file that is to replace path (owned by the caller until commit or cancel). A device
  * such as /dev/full is written to as it is; any other that is no regular file is refused. */
 rf_status rf_writer_open(rf_writer **out, rf_context *ctx, const char *path);
+/* The same for a file of tensors' elements, which a dry context has not: what is put there goes
+ * nowhere, and costs the ledger what it always does. */
+rf_status rf_writer_open_elements(rf_writer **out, rf_context *ctx, const char *path);
 /* Append bytes. The first failure is kept, what follows it does nothing, and commit returns it. */
 void rf_writer_put(rf_writer *w, const void *data, size_t len);
 rf_status rf_writer_status(const rf_writer *w);

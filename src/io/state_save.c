@@ -71,7 +71,7 @@ static rf_status state_save_tensor(void *payload, const char *path, rf_tensor *t
         rf_sections_put_u64(out, (uint64_t)rf_tensor_dims(t)[i]);
     rf_sections_put(out, path, strlen(path));
     rf_sections_pad(out);
-    if (out->writer)
+    if (out->writer && !rf_context_is_dry(rf_tensor_context(t)))
         status = rf_elements_out(t, state_take, out);
     else
         out->bytes += rf_tensor_bytes(t);
@@ -133,7 +133,7 @@ rf_status rf_state_save(const rf_state *state, const char *path)
     if (!status)
         status = state_save_all(&count, state, 0);
     if (!status)
-        status = rf_writer_open(&save.out.writer, rf_module_context(state->module), path);
+        status = rf_writer_open_elements(&save.out.writer, rf_module_context(state->module), path);
     if (status)
         return status;
     status = state_save_all(&save, state, count.out.bytes);

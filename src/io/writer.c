@@ -121,19 +121,28 @@ static rf_status writer_open_target(rf_writer *w)
     return w->fd < 0 ? writer_fail(w, "can't be written", errno) : RF_OK;
 }
 
-rf_status rf_writer_open(rf_writer **out, rf_context *ctx, const char *path)
+/* A writer for path that is not open yet. */
+static rf_writer *writer_create(rf_context *ctx, const char *path)
 {
     size_t path_bytes = strlen(path) + 1;
     rf_writer *w = rf_host_alloc(ctx, writer_bytes(path_bytes));
-    *out = NULL;
     if (!w)
-        return rf_context_error(ctx)->code;
+        return NULL;
     w->ctx = ctx;
     w->fd = -1;
     w->path_bytes = path_bytes;
     w->path = (char *)(w + 1);
     w->temp = w->path + path_bytes;
     memcpy(w->path, path, path_bytes);
+    return w;
+}
+
+rf_status rf_writer_open(rf_writer **out, rf_context *ctx, const char *path)
+{
+    rf_writer *w = writer_create(ctx, path);
+    *out = NULL;
+    if (!w)
+        return rf_context_error(ctx)->code;
     rf_status status = writer_open_target(w);
     if (status) {
         writer_end(w);
@@ -143,10 +152,18 @@ rf_status rf_writer_open(rf_writer **out, rf_context *ctx, const char *path)
     return RF_OK;
 }
 
+rf_status rf_writer_open_elements(rf_writer **out, rf_context *ctx, const char *path)
+{
+    if (!rf_context_is_dry(ctx))
+        return rf_writer_open(out, ctx, path);
+    *out = writer_create(ctx, path);
+    return *out ? RF_OK : rf_context_error(ctx)->code;
+}
+
 static void writer_send(rf_writer *w, const unsigned char *data, size_t len)
 {
     const size_t most = (size_t)1 << 30;
-    while (len && !w->status) {
+    while (len && !w->status && w->fd >= 0) {
         ssize_t put = write(w->fd, data, len < most ? len : most);
         if (put < 0 && errno == EINTR)
             continue;

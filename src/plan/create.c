@@ -37,6 +37,36 @@ static void plan_forget_options(plan_work *work)
 
 /* ---- costs ---- */
 
+/* What a context's dry runs are timed by. */
+typedef struct plan_clock {
+    double (*cost)(void *payload, const rf_op_call *call);
+    void *payload;
+    double byte, file;
+} plan_clock;
+
+static plan_clock plan_clock_set(rf_context *ctx, plan_clock now)
+{
+    plan_clock before = {ctx->cost, ctx->cost_payload, ctx->cost_byte, ctx->cost_file};
+    ctx->cost = now.cost;
+    ctx->cost_payload = now.payload;
+    ctx->cost_byte = now.byte;
+    ctx->cost_file = now.file;
+    return before;
+}
+
+/* Seconds by costs, each call's found by cost. */
+static plan_clock plan_clock_by(const rf_costs *costs, void *payload,
+                                double (*cost)(void *payload, const rf_op_call *call))
+{
+    return (plan_clock){cost, payload, 1 / costs->rates.byte_rate, 1 / PLAN_FILE_RATE};
+}
+
+void rf_costs_use(rf_costs *costs, rf_context *ctx)
+{
+    plan_clock none = {NULL, NULL, 0, 0};
+    plan_clock_set(ctx, costs ? plan_clock_by(costs, costs, plan_cost) : none);
+}
+
 /* A step that runs dry, and its parts alone, so that the table knows what to measure. */
 static rf_status plan_note_costs(plan_work *work)
 {
@@ -45,13 +75,12 @@ static rf_status plan_note_costs(plan_work *work)
     rf_status status = dry ? RF_OK : rf_dry_begin(ctx);
     if (status)
         return status;
-    ctx->cost = plan_cost;
-    ctx->cost_payload = work->costs;
+    plan_clock before = plan_clock_set(ctx, plan_clock_by(work->costs, work->costs, plan_cost));
     status = rf_sites_find(&work->sites, work->root, work->step);
     if (!status)
         status = rf_options_find(&work->options, &work->sites);
     plan_forget_options(work);
-    ctx->cost = NULL;
+    plan_clock_set(ctx, before);
     if (!dry)
         rf_dry_end(ctx);
     return status;
@@ -202,10 +231,8 @@ static rf_status plan_curve(rf_plan *plan, const plan_work *work)
 static rf_status plan_find_dry(rf_plan *plan, plan_work *work)
 {
     work->memo->costs = work->costs;
-    work->ctx->cost = rf_memo_of;
-    work->ctx->cost_payload = work->memo;
-    work->ctx->cost_byte = 1 / work->costs->rates.byte_rate;
-    work->ctx->cost_file = 1 / PLAN_FILE_RATE;
+    plan_clock before =
+        plan_clock_set(work->ctx, plan_clock_by(work->costs, work->memo, rf_memo_of));
     rf_status status = plan_search(work);
     if (!status)
         status = plan_curve(plan, work);
@@ -213,7 +240,7 @@ static rf_status plan_find_dry(rf_plan *plan, plan_work *work)
         status = plan_choose(plan, work);
     rf_search_end(&work->search);
     plan_forget_options(work);
-    work->ctx->cost = NULL;
+    plan_clock_set(work->ctx, before);
     return status;
 }
 
@@ -235,6 +262,18 @@ static rf_status plan_find(rf_plan *plan, plan_work *work)
 }
 
 /* ---- the public face ---- */
+
+rf_status rf_costs_note_plan(rf_costs *costs, rf_module *m, const rf_training_step *step)
+{
+    plan_work work = {.ctx = m->ctx, .root = m, .step = step, .costs = costs};
+    if (!step || !step->run)
+        return rf_fail(m->ctx, RF_E_ARGUMENT, "costs: there is no step to note");
+    work.sites.ctx = work.options.ctx = m->ctx;
+    rf_status status = plan_note_costs(&work);
+    if (!status && rf_costs_status(costs))
+        return rf_fail(m->ctx, RF_E_MEMORY, "no memory to note what a step runs");
+    return status;
+}
 
 rf_status rf_plan_check(rf_plan *plan, rf_module *m, const rf_training_step *step, uint64_t budget)
 {

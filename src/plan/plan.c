@@ -53,6 +53,36 @@ rf_status rf_plan_add_part(rf_plan *plan, const rf_plan_part *part)
     return rf_context_error(ctx)->code;
 }
 
+static rf_status plan_copy_points(rf_plan *to, const rf_plan *plan)
+{
+    size_t bytes = plan->num_points * sizeof *plan->points;
+    to->points = bytes ? rf_plan_alloc(to->ctx, bytes) : NULL;
+    if (bytes && !to->points)
+        return rf_context_error(to->ctx)->code;
+    if (bytes)
+        memcpy(to->points, plan->points, bytes);
+    to->num_points = plan->num_points;
+    return RF_OK;
+}
+
+rf_status rf_plan_copy(rf_plan **out, const rf_plan *plan, rf_context *ctx)
+{
+    rf_status status = rf_plan_begin(out, ctx);
+    if (status)
+        return status;
+    (*out)->info = plan->info;
+    status = plan_copy_points(*out, plan);
+    for (size_t i = 0; i < plan->num_parts && !status; i++) {
+        rf_plan_part part = rf_plan_part_at(plan, i);
+        status = rf_plan_add_part(*out, &part);
+    }
+    if (status) {
+        rf_plan_destroy(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
 /* ---- from a scheme ---- */
 
 /* The path of m from root, which need not be the root of its tree. */

@@ -1,0 +1,230 @@
+/* budget.c: see budget.h. A plan is looked for in one dry session and proved in another, fresh one,
+ * which does all that the run is going to do: what that took is what is promised. */
+#include "cli/budget.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include <refrain/io.h>
+
+#include "cli/budget_refuse.h"
+#include "cli/figures.h"
+#include "cli/report.h"
+
+enum { BUDGET_TRIES = 6, BUDGET_MEASURE_SECONDS = 5 };
+
+int budget_wanted(const train_options *o)
+{
+    return o->budget || o->plan;
+}
+
+double budget_slower(const budget *b)
+{
+    return b->plain.seconds > 0 ? 100 * (b->chosen.seconds / b->plain.seconds - 1) : 0;
+}
+
+/* ---- costs ---- */
+
+static void budget_log(void *payload, const char *line)
+{
+    (void)payload;
+    report_note("%s", line);
+}
+
+static int budget_tools(budget *b)
+{
+    const train_options *o = b->options;
+    rf_context_options opts = RF_CONTEXT_OPTIONS_INIT;
+    opts.threads = (size_t)o->threads;
+    opts.isa = o->isa;
+    opts.log = budget_log;
+    rf_status status = rf_context_create(&b->tools, &opts);
+    if (status && o->isa) {
+        opts.isa = NULL;
+        status = rf_context_create(&b->tools, &opts);
+    }
+    if (!status)
+        status = rf_costs_create(&b->costs, b->tools);
+    if (!status && o->budget)
+        status = rf_memory_set_limit(b->tools, RF_DEVICE_CPU, RF_MEM_ALL, o->budget);
+    if (!status)
+        return EXIT_FINE;
+    report_error(rf_status_text(status), "planning", "close other programs");
+    return EXIT_FAILED;
+}
+
+static rf_status budget_progress(void *payload, size_t done, size_t num)
+{
+    (void)payload;
+    printf("\rplan   measuring %zu of %zu kinds of ops\033[K", done + 1, num);
+    fflush(stdout);
+    return RF_OK;
+}
+
+static rf_status budget_measure(const budget *b)
+{
+    rf_costs_options opts = RF_COSTS_OPTIONS_INIT;
+    int terminal = isatty(STDOUT_FILENO);
+    opts.seconds = BUDGET_MEASURE_SECONDS;
+    opts.progress = terminal ? budget_progress : NULL;
+    rf_status status = rf_costs_measure(b->costs, &opts);
+    if (terminal)
+        printf("\r\033[K");
+    return status ? status : rf_costs_save(b->costs, NULL);
+}
+
+/* What the steps of r cost; kernels run in the tools' context, for r has none. */
+static int budget_time(budget *b, rehearsal *r)
+{
+    rf_training_step step = rehearsal_step(r);
+    int measured = b->options->costs == TRAIN_COSTS_MEASURED;
+    rf_status status = measured ? rf_costs_load(b->costs, NULL) : RF_OK;
+    if (!status && rf_costs_listen(b->costs, r->session.model, &step)) {
+        report_failure(r->session.ctx, "planning", "train without --budget, and report it");
+        return EXIT_FAILED;
+    }
+    if (!status && measured && rf_costs_num(b->costs, RF_COST_UNKNOWN))
+        status = budget_measure(b);
+    if (!status)
+        return EXIT_FINE;
+    report_failure(b->tools, "measuring what ops cost", "give --costs model");
+    return EXIT_FAILED;
+}
+
+/* ---- plans ---- */
+
+/* Keep a plan, in the tools' context, and see what a run takes with it. */
+static int budget_prove(budget *b, const rf_plan *plan)
+{
+    rf_plan_destroy(b->plan);
+    if (rf_plan_copy(&b->plan, plan, b->tools)) {
+        report_failure(b->tools, "planning", "close other programs");
+        return EXIT_FAILED;
+    }
+    return rehearsal_play(&b->chosen, b->options, b->given, b->plan, b->costs);
+}
+
+static int budget_failed(const rehearsal *r)
+{
+    report_failure(r->session.ctx, "planning", "train without --budget, and report it");
+    return EXIT_FAILED;
+}
+
+/* The plan for `ask` bytes, or, *smallest, the one that takes the fewest. */
+static int budget_plan(budget *b, rehearsal *r, uint64_t ask, int *smallest)
+{
+    rf_plan_options opts = RF_PLAN_OPTIONS_INIT;
+    rf_training_step step = rehearsal_step(r);
+    rf_plan *plan;
+    opts.costs = b->costs;
+    opts.budget = ask;
+    rf_status status = rf_plan_create(&plan, r->session.model, &step, &opts);
+    *smallest = status == RF_E_BUDGET;
+    if (*smallest) {
+        opts.budget = rf_context_error(r->session.ctx)->limit_needed;
+        status = rf_plan_create(&plan, r->session.model, &step, &opts);
+    }
+    if (status)
+        return budget_failed(r);
+    int failed = budget_prove(b, plan);
+    rf_plan_destroy(plan);
+    return failed;
+}
+
+/* Searches count a step, and not what comes between two; where that takes more, it is asked for
+ * less. */
+static int budget_search(budget *b, rehearsal *r)
+{
+    uint64_t limit = b->options->budget, ask = limit;
+    int smallest = 0;
+    for (int i = 0; i < BUDGET_TRIES && !smallest; i++) {
+        int failed = budget_plan(b, r, ask, &smallest);
+        if (failed || b->chosen.peak <= limit)
+            return failed;
+        uint64_t over = b->chosen.peak - limit;
+        ask = ask > over ? ask - over : 1;
+    }
+    int failed = smallest ? EXIT_FINE : budget_plan(b, r, 1, &smallest);
+    if (failed || b->chosen.peak <= limit)
+        return failed;
+    b->smallest = b->chosen.peak;
+    return budget_refuse(b);
+}
+
+static int budget_load(budget *b)
+{
+    const train_options *o = b->options;
+    uint64_t limit = o->budget ? o->budget : o->memory;
+    char what[160];
+    if (rf_plan_load(&b->plan, b->tools, o->plan)) {
+        report_failure(b->tools, "--plan", "give a file of refrain plan --save");
+        return EXIT_FAILED;
+    }
+    int failed = rehearsal_play(&b->chosen, o, b->given, b->plan, b->costs);
+    if (failed || !limit || b->chosen.peak <= limit)
+        return failed;
+    snprintf(what, sizeof what, "with this plan the run takes %llu bytes, more than the %llu of %s",
+             (unsigned long long)b->chosen.peak, (unsigned long long)limit,
+             o->budget ? "--budget" : "--memory");
+    report_error(what, o->plan, "leave --plan out, and a plan is looked for");
+    return EXIT_FAILED;
+}
+
+/* ---- the whole ---- */
+
+static int budget_decide(budget *b, rehearsal *r)
+{
+    const train_options *o = b->options;
+    int failed = budget_time(b, r);
+    failed = failed ? failed : rehearsal_play(&b->plain, o, b->given, NULL, b->costs);
+    if (failed)
+        return failed;
+    if (o->plan)
+        return budget_load(b);
+    if (b->plain.peak > o->budget)
+        return budget_search(b, r);
+    return rehearsal_play(&b->chosen, o, b->given, NULL, b->costs);
+}
+
+static int budget_decide_smallest(budget *b, rehearsal *r)
+{
+    int smallest;
+    int failed = budget_time(b, r);
+    failed = failed ? failed : rehearsal_play(&b->plain, b->options, b->given, NULL, b->costs);
+    failed = failed ? failed : budget_plan(b, r, 1, &smallest);
+    b->smallest = b->chosen.peak;
+    return failed;
+}
+
+static int budget_with(budget *b, const train_options *o, option_set given,
+                       int (*decide)(budget *b, rehearsal *r))
+{
+    rehearsal r;
+    *b = (budget){.options = o, .given = given, .seconds = -figures_clock()};
+    int failed = rehearsal_begin(&r, o, given);
+    failed = failed ? failed : budget_tools(b);
+    failed = failed ? failed : decide(b, &r);
+    rehearsal_end(&r);
+    b->seconds += figures_clock();
+    return failed;
+}
+
+int budget_find(budget *b, const train_options *o, option_set given)
+{
+    return budget_with(b, o, given, budget_decide);
+}
+
+int budget_find_smallest(budget *b, const train_options *o, option_set given)
+{
+    return budget_with(b, o, given, budget_decide_smallest);
+}
+
+void budget_end(budget *b)
+{
+    rehearsal_forget(&b->plain);
+    rehearsal_forget(&b->chosen);
+    rf_plan_destroy(b->plan);
+    rf_costs_destroy(b->costs);
+    rf_context_destroy(b->tools);
+    *b = (budget){.options = NULL};
+}
