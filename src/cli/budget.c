@@ -93,21 +93,46 @@ static int budget_time(budget *b, rehearsal *r)
 
 /* ---- plans ---- */
 
-/* Keep a plan, in the tools' context, and see what a run takes with it. */
-static int budget_prove(budget *b, const rf_plan *plan)
-{
-    rf_plan_destroy(b->plan);
-    if (rf_plan_copy(&b->plan, plan, b->tools)) {
-        report_failure(b->tools, "planning", "close other programs");
-        return EXIT_FAILED;
-    }
-    return rehearsal_play(&b->chosen, b->options, b->given, b->plan, b->costs);
-}
-
 static int budget_failed(const rehearsal *r)
 {
     report_failure(r->session.ctx, "planning", "train without --budget, and report it");
     return EXIT_FAILED;
+}
+
+/* Keep a plan, in the tools' context. */
+static int budget_keep(budget *b, const rf_plan *plan)
+{
+    rf_plan_destroy(b->plan);
+    if (!rf_plan_copy(&b->plan, plan, b->tools))
+        return EXIT_FINE;
+    report_failure(b->tools, "planning", "close other programs");
+    return EXIT_FAILED;
+}
+
+/* Keep a plan with the figures of a fresh context: the one of the search has grown. */
+static int budget_keep_checked(budget *b, const rf_plan *plan)
+{
+    rehearsal r;
+    rf_plan *here = NULL;
+    int failed = rehearsal_begin(&r, b->options, b->given);
+    rf_training_step step = rehearsal_step(&r);
+    if (!failed) {
+        rf_costs_use(b->costs, r.session.ctx);
+        rf_status status = rf_plan_copy(&here, plan, r.session.ctx);
+        if (!status)
+            status = rf_plan_check(here, r.session.model, &step, 0);
+        failed = status ? budget_failed(&r) : budget_keep(b, here);
+    }
+    rf_plan_destroy(here);
+    rehearsal_end(&r);
+    return failed;
+}
+
+/* Keep it, and see what a run takes with it. */
+static int budget_prove(budget *b, const rf_plan *plan)
+{
+    int failed = budget_keep_checked(b, plan);
+    return failed ? failed : rehearsal_play(&b->chosen, b->options, b->given, b->plan, b->costs);
 }
 
 /* The plan for `ask` bytes, or, *smallest, the one that takes the fewest. */
@@ -172,18 +197,24 @@ static int budget_load(budget *b)
 
 /* ---- the whole ---- */
 
-static int budget_decide(budget *b, rehearsal *r)
+static int budget_decide_plan(budget *b, rehearsal *r)
 {
     const train_options *o = b->options;
     int failed = budget_time(b, r);
     failed = failed ? failed : rehearsal_play(&b->plain, o, b->given, NULL, b->costs);
     if (failed)
         return failed;
-    if (o->plan)
-        return budget_load(b);
-    if (b->plain.peak > o->budget)
-        return budget_search(b, r);
-    return rehearsal_play(&b->chosen, o, b->given, NULL, b->costs);
+    return o->plan ? budget_load(b) : budget_search(b, r);
+}
+
+/* A run that fits as it is needs no plan, and nothing is measured for it. */
+static int budget_decide(budget *b, rehearsal *r)
+{
+    const train_options *o = b->options;
+    int failed = rehearsal_play(&b->plain, o, b->given, NULL, NULL);
+    if (!failed && !o->plan && b->plain.peak <= o->budget)
+        return rehearsal_play(&b->chosen, o, b->given, NULL, NULL);
+    return failed ? failed : budget_decide_plan(b, r);
 }
 
 static int budget_decide_smallest(budget *b, rehearsal *r)
@@ -212,6 +243,11 @@ static int budget_with(budget *b, const train_options *o, option_set given,
 int budget_find(budget *b, const train_options *o, option_set given)
 {
     return budget_with(b, o, given, budget_decide);
+}
+
+int budget_find_plan(budget *b, const train_options *o, option_set given)
+{
+    return budget_with(b, o, given, budget_decide_plan);
 }
 
 int budget_find_smallest(budget *b, const train_options *o, option_set given)

@@ -21,6 +21,8 @@ int budget_wanted(const train_options *o);
 /* Decide. What can't be is told in one message, with the smallest budget that works. Return exit
  * statuses; budget_end is for all outcomes. */
 int budget_find(budget *b, const train_options *o, option_set given);
+/* The same, but also where a run fits as it is: for the curve. */
+int budget_find_plan(budget *b, const train_options *o, option_set given);
 /* The smallest budget of all, as a plan with its figures. */
 int budget_find_smallest(budget *b, const train_options *o, option_set given);
 void budget_end(budget *b);

@@ -110,12 +110,14 @@ static void refuse_pieces(const budget *b)
 int budget_refuse(budget *b)
 {
     char what[256], advice[128], wanted[NUMBERS_TEXT], needed[NUMBERS_TEXT];
-    snprintf(what, sizeof what, "--budget %s is too small; the smallest for this run is %s",
-             numbers_show_bytes(wanted, b->options->budget),
+    snprintf(what, sizeof what,
+             "--budget %llu (%s) is too small: the smallest for this run is %llu bytes (%s)",
+             (unsigned long long)b->options->budget,
+             numbers_show_bytes(wanted, b->options->budget), (unsigned long long)b->smallest,
              numbers_show_bytes(needed, b->smallest));
     snprintf(advice, sizeof advice, "give --budget %llu, or hold less",
              (unsigned long long)b->smallest);
-    report_error(what, "refrain train", advice);
+    report_error(what, "--budget", advice);
     refuse_pieces(b);
     for (int i = 0; i < REFUSE_VARIANTS; i++)
         refuse_try(b, refuse_variants[i]);

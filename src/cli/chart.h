@@ -3,12 +3,15 @@
 #ifndef RF_CLI_CHART_H
 #define RF_CLI_CHART_H
 
+#include "cli/budget.h"
 #include "cli/insight.h"
 #include "cli/page.h"
 
 /* Bytes over the time of a step, by class, one above the other; the total of a plain step as a line
  * (plain may be NULL), and the limit (0: none). */
 void chart_memory(page *p, const rf_explain *chosen, const rf_explain *plain, uint64_t limit);
+/* Slow-down over budget, the point of the plan, and the budget. */
+void chart_curve(page *p, const budget *b);
 /* Loss over steps, and what was held out. */
 void chart_loss(page *p, const insight *look);
 

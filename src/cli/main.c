@@ -5,6 +5,7 @@
 #include "cli/check.h"
 #include "cli/help.h"
 #include "cli/info.h"
+#include "cli/plan.h"
 #include "cli/report.h"
 #include "cli/sample.h"
 #include "cli/train.h"
@@ -12,6 +13,7 @@
 
 typedef union main_options {
     train_options train;
+    plan_options plan;
     sample_options sample;
     info_options info;
     check_options check;
@@ -20,6 +22,11 @@ typedef union main_options {
 static int main_train(main_options *options, option_set given)
 {
     return train_run(&options->train, given);
+}
+
+static int main_plan(main_options *options, option_set given)
+{
+    return plan_run(&options->plan, given);
 }
 
 static int main_sample(main_options *options, option_set given)
@@ -40,11 +47,11 @@ static int main_check(main_options *options, option_set given)
     return check_run(&options->check);
 }
 
-enum { MAIN_VERBS = 4 };
-static const option_table *const main_tables[MAIN_VERBS] = {&train_table, &sample_table,
-                                                            &info_table, &check_table};
-static int (*const main_runs[MAIN_VERBS])(main_options *, option_set) = {main_train, main_sample,
-                                                                         main_info, main_check};
+enum { MAIN_VERBS = 5 };
+static const option_table *const main_tables[MAIN_VERBS] = {
+    &train_table, &plan_table, &sample_table, &info_table, &check_table};
+static int (*const main_runs[MAIN_VERBS])(main_options *, option_set) = {
+    main_train, main_plan, main_sample, main_info, main_check};
 
 static int main_verb(size_t verb, int argc, char **argv)
 {
@@ -83,7 +90,7 @@ static int main_command(int argc, char **argv)
 {
     if (argc < 2) {
         report_error("a verb is missing", "refrain",
-                     "say train, sample, info or check; see --help");
+                     "say train, plan, sample, info or check; see --help");
         return EXIT_USAGE;
     }
     if (strcmp(argv[1], "--version") == 0) {

@@ -31,6 +31,7 @@ static const char summary_style[] =
     "stroke-width:4;paint-order:stroke}svg .grid{stroke:var(--line);stroke-width:1}"
     "svg .axis,svg .tick{stroke:var(--soft);stroke-width:1}"
     "svg .plain{fill:none;stroke:var(--ink);stroke-width:1.5;stroke-dasharray:5 4}"
+    "svg polyline.curve{fill:none;stroke:var(--c1);stroke-width:1.8}svg circle.point{fill:var(--c1)}"
     "svg .limit{stroke:var(--budget);stroke-width:2}svg .peak{fill:var(--ink)}"
     "svg polyline.loss{fill:none;stroke:var(--c1);stroke-width:1.8;stroke-linejoin:round}"
     "svg circle.loss{fill:var(--c1)}svg circle.held{fill:var(--c4)}\n"
@@ -47,6 +48,10 @@ static const char summary_style[] =
     ".n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}"
     "tfoot td{font-weight:600;border-bottom:0}td.bar{width:22%;min-width:80px}"
     "td.bar i{display:block;height:12px;margin-top:5px;border-radius:2px;min-width:1px}"
+    ".blocks{display:flex;flex-wrap:wrap;gap:3px}.blocks i{min-width:30px;padding:5px 4px;"
+    "border-radius:3px;color:#fff;font:600 12px/1 system-ui,sans-serif;text-align:center}"
+    ".f0{background:var(--c7)}.f1{background:var(--c2)}.f2{background:var(--c4)}"
+    ".f3{background:var(--c3)}\n"
     "code{font:13px ui-monospace,monospace}td.any{white-space:normal;overflow-wrap:anywhere}\n";
 
 static void summary_colours(page *p)
@@ -57,17 +62,24 @@ static void summary_colours(page *p)
         page_addf(p, ".p%d{fill:var(--p%d);background:var(--p%d)}", phase, phase, phase);
 }
 
-static void summary_head(page *p)
+void summary_begin(page *p, const char *title)
 {
-    page_add(p, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-                "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
-                "<title>A training run of Refrain</title>\n<style>\n");
+    page_addf(p,
+              "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+              "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
+              "<title>%s</title>\n<style>\n",
+              title);
     page_add(p, summary_style);
     summary_colours(p);
-    page_add(p, "\n</style></head><body>\n<h1>A training run of Refrain</h1>\n");
+    page_addf(p, "\n</style></head><body>\n<h1>%s</h1>\n", title);
 }
 
-static void summary_tile(page *p, const char *figure, const char *name)
+void summary_end(page *p)
+{
+    page_add(p, "</body></html>\n");
+}
+
+void summary_tile(page *p, const char *figure, const char *name)
 {
     page_addf(p, "<div><b>%s</b><span>%s</span></div>\n", figure, name);
 }
@@ -105,9 +117,8 @@ static void summary_option(page *p, const option_row *row, const train_options *
     page_add(p, "</code></td></tr>\n");
 }
 
-static void summary_options(page *p, const session *s)
+void summary_options(page *p, const train_options *o)
 {
-    const train_options *o = s->options;
     page_add(p, "<h2>Configuration</h2>\n<div class=\"wide\"><table>\n");
     page_addf(p, "<tr><td>refrain</td><td><code>%s</code></td></tr>\n", rf_version());
     for (size_t i = 0; i < train_table.num; i++) {
@@ -124,7 +135,7 @@ static void summary_options(page *p, const session *s)
 void summary_page(page *p, const insight *look, const session *s)
 {
     const train_options *o = look->options;
-    summary_head(p);
+    summary_begin(p, "A training run of Refrain");
     if (!look->num) {
         page_add(p, "<p class=\"soft\">The run has begun; this page is written at its end.</p>\n");
     } else {
@@ -140,6 +151,6 @@ void summary_page(page *p, const insight *look, const session *s)
         page_add(p, "<h2>Loss</h2>\n");
         chart_loss(p, look);
     }
-    summary_options(p, s);
-    page_add(p, "</body></html>\n");
+    summary_options(p, s->options);
+    summary_end(p);
 }
