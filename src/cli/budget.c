@@ -109,6 +109,12 @@ static int budget_keep(budget *b, const rf_plan *plan)
     return EXIT_FAILED;
 }
 
+static uint64_t budget_growth(const rf_plan *searched, const rf_plan *fresh)
+{
+    uint64_t before = rf_plan_info_of(searched).peak, now = rf_plan_info_of(fresh).peak;
+    return before > now ? before - now : 0;
+}
+
 /* Keep a plan with the figures of a fresh context: the one of the search has grown. */
 static int budget_keep_checked(budget *b, const rf_plan *plan)
 {
@@ -122,6 +128,8 @@ static int budget_keep_checked(budget *b, const rf_plan *plan)
         if (!status)
             status = rf_plan_check(here, r.session.model, &step, 0);
         failed = status ? budget_failed(&r) : budget_keep(b, here);
+        if (!failed)
+            b->grown = budget_growth(plan, here);
     }
     rf_plan_destroy(here);
     rehearsal_end(&r);
@@ -156,20 +164,27 @@ static int budget_plan(budget *b, rehearsal *r, uint64_t ask, int *smallest)
     return failed;
 }
 
-/* Searches count a step, and not what comes between two; where that takes more, it is asked for
- * less. */
+/* Searches count a step, and not what comes between two: where that takes more, they are asked for
+ * less. And they count what their own context has grown by: where that is much, for more. */
+static uint64_t budget_ask(const budget *b, uint64_t ask)
+{
+    uint64_t limit = b->options->budget, over = b->chosen.peak - limit;
+    if (b->chosen.peak > limit)
+        return ask > over ? ask - over : 1;
+    return ask == limit && b->grown > limit / 200 ? limit + b->grown : 0;
+}
+
 static int budget_search(budget *b, rehearsal *r)
 {
     uint64_t limit = b->options->budget, ask = limit;
     int smallest = 0;
-    for (int i = 0; i < BUDGET_TRIES && !smallest; i++) {
+    for (int i = 0; i < BUDGET_TRIES && ask; i++) {
         int failed = budget_plan(b, r, ask, &smallest);
-        if (failed || b->chosen.peak <= limit)
+        if (failed)
             return failed;
-        uint64_t over = b->chosen.peak - limit;
-        ask = ask > over ? ask - over : 1;
+        ask = smallest && b->chosen.peak > limit ? 0 : budget_ask(b, ask);
     }
-    int failed = smallest ? EXIT_FINE : budget_plan(b, r, 1, &smallest);
+    int failed = smallest || !ask ? EXIT_FINE : budget_plan(b, r, 1, &smallest);
     if (failed || b->chosen.peak <= limit)
         return failed;
     b->smallest = b->chosen.peak;

@@ -12,6 +12,7 @@ typedef struct budget {
     rf_costs *costs;
     rf_plan *plan; /* NULL: none is needed */
     rehearsal_figures plain, chosen;
+    uint64_t grown;    /* bytes that looking for plans added to what the curve tells */
     uint64_t smallest; /* that is known to work; 0: it was not looked for */
     double seconds;    /* that planning took                              */
 } budget;

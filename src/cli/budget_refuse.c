@@ -39,6 +39,18 @@ static int refuse_moments(refuse_variant *v)
     return 1;
 }
 
+static int refuse_both(refuse_variant *v)
+{
+    char before[sizeof v->words];
+    if (!refuse_in_backward(v))
+        return 0;
+    memcpy(before, v->words, sizeof before);
+    if (!refuse_moments(v))
+        return 0;
+    snprintf(v->words, sizeof v->words, "%.40s --moments file", before);
+    return 1;
+}
+
 static int refuse_batch(refuse_variant *v)
 {
     train_options *o = &v->options;
@@ -63,8 +75,8 @@ static int refuse_context(refuse_variant *v)
     return 1;
 }
 
-static int (*const refuse_variants[])(refuse_variant *) = {refuse_in_backward, refuse_moments,
-                                                           refuse_batch, refuse_context};
+static int (*const refuse_variants[])(refuse_variant *) = {
+    refuse_in_backward, refuse_moments, refuse_both, refuse_batch, refuse_context};
 enum { REFUSE_VARIANTS = sizeof refuse_variants / sizeof *refuse_variants };
 
 /* One that does not work out is left out: it was only going to be a piece of advice. */

@@ -23,10 +23,10 @@ static int insight_failed(const session *s, const char *where)
     return EXIT_FAILED;
 }
 
-int insight_begin(insight *look, session *s, uint64_t begun)
+int insight_begin(insight *look, session *s, const budget *b, uint64_t begun)
 {
     const train_options *o = s->options;
-    *look = (insight){.options = o, .stride = 1, .wanted = o->explain || o->report};
+    *look = (insight){.options = o, .budget = b, .stride = 1, .wanted = o->explain || o->report};
     look->at = begun + INSIGHT_STEP < o->steps ? begun + INSIGHT_STEP : o->steps;
     return look->wanted ? insight_write(look, s) : EXIT_FINE;
 }
@@ -120,8 +120,8 @@ static int insight_plain_step(insight *look, session *s)
 static int insight_compare(insight *look, session *s)
 {
     const train_options *o = look->options;
-    if (!o->report || o->checkpoint.word == TRAIN_CHECKPOINT_NONE)
-        return EXIT_FINE;
+    if (!o->report || look->budget->plan || o->checkpoint.word == TRAIN_CHECKPOINT_NONE)
+        return EXIT_FINE; /* of a plan it is foretold */
     look->no_plain = "a plain step does not fit into memory";
     if (!insight_fits(look))
         return EXIT_FINE;

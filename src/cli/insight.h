@@ -5,6 +5,7 @@
 
 #include <refrain/explain.h>
 
+#include "cli/budget.h"
 #include "cli/figures.h"
 #include "cli/session.h"
 
@@ -20,6 +21,7 @@ enum { INSIGHT_POINTS = 1024 };
 
 typedef struct insight {
     const train_options *options;
+    const budget *budget; /* what was planned; its plan is NULL where nothing was */
     int wanted;
     uint64_t at;        /* the step that is watched; 0: none (any more)            */
     rf_explain *chosen; /* NULL until then                                         */
@@ -34,7 +36,7 @@ typedef struct insight {
 
 /* The run goes on after step `begun`. Begins the page, so that a place where none can be written is
  * told before the run and not after it. Return exit statuses. */
-int insight_begin(insight *look, session *s, uint64_t begun);
+int insight_begin(insight *look, session *s, const budget *b, uint64_t begun);
 /* Around a step: its end is where the watch ends; once all is known of it, what was seen is told.
  */
 int insight_before(insight *look, session *s, uint64_t step);

@@ -32,7 +32,7 @@ static void plan_print_head(const budget *b)
         printf("smallest  %s (%llu bytes)\n", numbers_show_bytes(peak, b->smallest),
                (unsigned long long)b->smallest);
     else if (info.smallest)
-        printf("smallest  about %s\n", numbers_show_bytes(peak, info.smallest));
+        printf("smallest  about %s\n", numbers_show_bytes(peak, info.smallest - b->grown));
     if (info.bound)
         printf("bound     no plan below %s\n", numbers_show_bytes(peak, info.bound));
     printf("found in  %.1f s\n", b->seconds);
@@ -119,7 +119,7 @@ static void plan_print_curve(const budget *b)
     for (size_t i = 0; i < num; i++) {
         rf_plan_point point = rf_plan_point_at(b->plan, i);
         if (i % step == 0 || i + 1 == num)
-            printf("  %10s  %9.2f\n", numbers_show_bytes(bytes, point.peak),
+            printf("  %10s  %9.2f\n", numbers_show_bytes(bytes, point.peak - b->grown),
                    plan_slower(b, point.seconds));
     }
 }

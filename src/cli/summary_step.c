@@ -1,8 +1,10 @@
 /* summary_step.c: the part of the page that is of the step that was watched. */
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/chart.h"
 #include "cli/numbers.h"
+#include "cli/plan_show.h"
 #include "cli/summary.h"
 
 enum { SUMMARY_ROWS = 24 /* of what was held at the peak */ };
@@ -132,16 +134,57 @@ static void summary_regions(page *p, const rf_explain *e)
     page_add(p, "</table></div>\n");
 }
 
+/* ---- a plan ---- */
+
+static void summary_pair(page *p, const char *name, const char *foretold, const char *measured)
+{
+    page_addf(p, "<tr><td>%s</td><td class=\"n\">%s</td><td class=\"n\">%s</td></tr>\n", name,
+              foretold, measured);
+}
+
+/* What was foretold beside what came. */
+static void summary_plan(page *p, const insight *look)
+{
+    char foretold[NUMBERS_TEXT], measured[NUMBERS_TEXT];
+    const budget *b = look->budget;
+    rf_explain_totals t = rf_explain_total(look->chosen);
+    page_add(p, "<h2>Foretold and measured</h2>\n<div class=\"wide\"><table><tr><th></th>"
+                "<th class=\"n\">foretold</th><th class=\"n\">measured</th></tr>\n");
+    snprintf(foretold, sizeof foretold, "%llu", (unsigned long long)b->chosen.step_peak);
+    snprintf(measured, sizeof measured, "%llu", (unsigned long long)look->peak);
+    summary_pair(p, "peak of the steps, bytes", foretold, measured);
+    snprintf(foretold, sizeof foretold, "%.1f", 1e3 * b->chosen.seconds);
+    snprintf(measured, sizeof measured, "%.1f", 1e3 * t.seconds);
+    summary_pair(p, "a step, ms", foretold, measured);
+    snprintf(foretold, sizeof foretold, "%.1f",
+             1e3 * rf_explain_total(b->chosen.look).recompute_seconds);
+    snprintf(measured, sizeof measured, "%.1f", 1e3 * t.recompute_seconds);
+    summary_pair(p, "of it computing again, ms", foretold, measured);
+    snprintf(foretold, sizeof foretold, "%.1f", budget_slower(b));
+    summary_pair(p, "slower than without a plan, percent", foretold, "");
+    page_add(p, "</table></div>\n");
+    if (rf_plan_num_points(b->plan)) {
+        page_add(p, "<h2>Budget and slow-down, as foretold</h2>\n");
+        chart_curve(p, b);
+    }
+    plan_page_fates(p, b);
+}
+
 void summary_step(page *p, const insight *look)
 {
     char chosen[256] = "";
+    const train_options *o = look->options;
     const option_row *row = options_find(&train_table, "checkpoint", strlen("checkpoint"));
-    options_show(row, look->options, 0, chosen, sizeof chosen);
+    const rf_explain *plain = look->budget->plan ? look->budget->plain.look : look->plain;
+    options_show(row, o, 0, chosen, sizeof chosen);
     page_addf(p, "<h2>Memory during step %llu, checkpoint ", (unsigned long long)look->at);
     page_add_text(p, chosen);
-    page_add(p, "</h2>\n");
-    chart_memory(p, look->chosen, look->plain, look->options->memory);
-    summary_compare(p, look, chosen);
+    page_addf(p, "%s</h2>\n", look->budget->plan ? ", and a plan" : "");
+    chart_memory(p, look->chosen, plain, o->budget ? o->budget : o->memory);
+    if (look->budget->plan)
+        summary_plan(p, look);
+    else
+        summary_compare(p, look, chosen);
     summary_live(p, look->chosen);
     summary_regions(p, look->chosen);
 }

@@ -167,7 +167,7 @@ static int train_start(train_job *job, option_set given)
     if (failed)
         return failed;
     train_greet(job);
-    failed = insight_begin(&job->look, &job->session, job->begun);
+    failed = insight_begin(&job->look, &job->session, &job->budget, job->begun);
     if (failed || !o->save)
         return failed;
     if (!o->resume)
