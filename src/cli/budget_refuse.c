@@ -51,6 +51,15 @@ static int refuse_both(refuse_variant *v)
     return 1;
 }
 
+static int refuse_no_checkpoint(refuse_variant *v)
+{
+    if (v->options.checkpoint.word == TRAIN_CHECKPOINT_NONE)
+        return 0;
+    v->options.checkpoint = (option_choice_n){TRAIN_CHECKPOINT_NONE, 0, NULL};
+    snprintf(v->words, sizeof v->words, "--checkpoint none");
+    return 1;
+}
+
 static int refuse_batch(refuse_variant *v)
 {
     train_options *o = &v->options;
@@ -76,7 +85,8 @@ static int refuse_context(refuse_variant *v)
 }
 
 static int (*const refuse_variants[])(refuse_variant *) = {
-    refuse_in_backward, refuse_moments, refuse_both, refuse_batch, refuse_context};
+    refuse_no_checkpoint, refuse_in_backward, refuse_moments,
+    refuse_both,          refuse_batch,       refuse_context};
 enum { REFUSE_VARIANTS = sizeof refuse_variants / sizeof *refuse_variants };
 
 /* One that does not work out is left out: it was only going to be a piece of advice. */

@@ -264,6 +264,5 @@ void rf_options_end(rf_options *options)
             rf_plan_free_text(options->ctx, options->lists[i].v[k].fates);
     rf_plan_free(options->ctx, options->lists, options->capacity * sizeof *options->lists);
     rf_plan_free(options->ctx, options->type, options->num_sites * sizeof *options->type);
-    options->lists = NULL;
-    options->num = 0;
+    *options = (rf_options){.ctx = options->ctx};
 }

@@ -3,6 +3,8 @@
 #include "nn/sequential.h"
 #include "tensor/trace.h"
 
+#include <refrain/checkpoint.h>
+
 #include <string.h>
 
 /* A module of the tree. */
@@ -147,20 +149,28 @@ static rf_status sites_open_chain(rf_sites *sites, const site_seen *seen)
     return status;
 }
 
+/* What somebody has decided about already. */
+static int site_is_settled(const rf_module *m)
+{
+    return rf_checkpoint_applied(m) || rf_checkpoint_ranges_num(m) ||
+           rf_checkpoint_sequential_num(m);
+}
+
 /* What m is: a chain, a site, or something to go into. Modules are few levels deep, so is this. */
 static rf_status sites_visit(rf_sites *sites, const site_watch *watch, rf_module *m, rf_site like)
 {
     const site_seen *seen = seen_of(watch, m);
-    int chain = seen->calls == 1 && site_is_chain(watch, seen), link = like.chain != SIZE_MAX;
-    int open = chain || (seen->call.kernels > RF_SITE_OPS && site_has_parts(watch, m));
+    int settled = site_is_settled(m), link = like.chain != SIZE_MAX;
+    int chain = !settled && seen->calls == 1 && site_is_chain(watch, seen);
+    int open = chain || (!settled && seen->call.kernels > RF_SITE_OPS && site_has_parts(watch, m));
     size_t number = sites->num_chains;
     rf_status status = RF_OK;
-    like.opened = open || !site_may_be_region(seen);
+    like.opened = open || settled || !site_may_be_region(seen);
     if (link || !like.opened)
         status = sites_add(sites, seen, like);
     if (!status && chain)
         status = sites_open_chain(sites, seen);
-    for (size_t i = 0; i < m->num_children && (open || !seen->calls) && !status; i++)
+    for (size_t i = 0; i < m->num_children && (open || (!seen->calls && !settled)) && !status; i++)
         status = sites_visit(sites, watch, m->children[i],
                              (rf_site){.chain = chain ? number : SIZE_MAX, .link = i});
     return status;
