@@ -79,11 +79,12 @@ static int budget_time(budget *b, rehearsal *r)
     rf_training_step step = rehearsal_step(r);
     int measured = b->options->costs == TRAIN_COSTS_MEASURED;
     rf_status status = measured ? rf_costs_load(b->costs, NULL) : RF_OK;
-    if (!status && rf_costs_listen(b->costs, r->session.model, &step)) {
+    if (!status && rf_costs_note_plan(b->costs, r->session.model, &step)) {
         report_failure(r->session.ctx, "planning", "train without --budget, and report it");
         return EXIT_FAILED;
     }
-    if (!status && measured && rf_costs_num(b->costs, RF_COST_UNKNOWN))
+    rf_costs_counts counts = rf_costs_counts_of(b->costs);
+    if (!status && measured && counts.measured < counts.known)
         status = budget_measure(b);
     if (!status)
         return EXIT_FINE;
