@@ -45,8 +45,8 @@ static int budget_tools(budget *b)
     }
     if (!status)
         status = rf_costs_create(&b->costs, b->tools);
-    if (!status && o->budget)
-        status = rf_memory_set_limit(b->tools, RF_DEVICE_CPU, RF_MEM_ALL, o->budget);
+    if (!status)
+        status = rf_costs_create(&b->model, b->tools);
     if (!status)
         return EXIT_FINE;
     report_error(rf_status_text(status), "planning", "close other programs");
@@ -66,6 +66,7 @@ static rf_status budget_measure(const budget *b)
     rf_costs_options opts = RF_COSTS_OPTIONS_INIT;
     int terminal = isatty(STDOUT_FILENO);
     opts.seconds = BUDGET_MEASURE_SECONDS;
+    opts.bytes = b->options->budget;
     opts.progress = terminal ? budget_progress : NULL;
     rf_status status = rf_costs_measure(b->costs, &opts);
     if (terminal)
@@ -137,32 +138,88 @@ static int budget_keep_checked(budget *b, const rf_plan *plan)
     return failed;
 }
 
-/* Keep it, and see what a run takes with it. */
+/* Keep a plan of no region at all. */
+static int budget_keep_none(budget *b)
+{
+    rf_plan *none;
+    if (rf_plan_begin(&none, b->tools)) {
+        report_failure(b->tools, "planning", "close other programs");
+        return EXIT_FAILED;
+    }
+    int failed = budget_keep_checked(b, none);
+    rf_plan_destroy(none);
+    return failed;
+}
+
+/* Keep it, and see what a run takes with it. A model so small that regions take more than they give
+ * back is better off without. */
 static int budget_prove(budget *b, const rf_plan *plan)
 {
     int failed = budget_keep_checked(b, plan);
-    return failed ? failed : rehearsal_play(&b->chosen, b->options, b->given, b->plan, b->costs);
+    if (!failed)
+        failed = rehearsal_play(&b->chosen, b->options, b->given, b->plan, b->costs);
+    if (failed || b->chosen.peak <= b->plain.peak)
+        return failed;
+    failed = budget_keep_none(b);
+    return failed ? failed
+                  : rehearsal_play(&b->chosen, b->options, b->given, b->plan, b->costs);
 }
 
-/* The plan for `ask` bytes, or, *smallest, the one that takes the fewest. */
-static int budget_plan(budget *b, rehearsal *r, uint64_t ask, int *smallest)
+/* Look once, in a context of its own, so that nothing but the question decides what is found. *needed
+ * is what is too little to be asked for; 0: there is a plan, and it is proved. */
+static int budget_look(budget *b, rf_costs *costs, uint64_t ask, uint64_t *needed)
 {
     rf_plan_options opts = RF_PLAN_OPTIONS_INIT;
-    rf_training_step step = rehearsal_step(r);
-    rf_plan *plan;
-    opts.costs = b->costs;
+    rehearsal r;
+    rf_plan *plan = NULL;
+    opts.costs = costs;
     opts.budget = ask;
-    rf_status status = rf_plan_create(&plan, r->session.model, &step, &opts);
-    *smallest = status == RF_E_BUDGET;
-    if (*smallest) {
-        opts.budget = rf_context_error(r->session.ctx)->limit_needed;
-        status = rf_plan_create(&plan, r->session.model, &step, &opts);
-    }
-    if (status)
-        return budget_failed(r);
-    int failed = budget_prove(b, plan);
+    *needed = 0;
+    int failed = rehearsal_begin(&r, b->options, b->given);
+    rf_training_step step = rehearsal_step(&r);
+    rf_status status = failed ? RF_OK : rf_plan_create(&plan, r.session.model, &step, &opts);
+    if (status == RF_E_BUDGET)
+        *needed = rf_context_error(r.session.ctx)->limit_needed;
+    else if (status)
+        failed = budget_failed(&r);
+    if (plan)
+        failed = budget_prove(b, plan);
     rf_plan_destroy(plan);
+    rehearsal_end(&r);
     return failed;
+}
+
+/* The plan for `ask` bytes by costs, or, *smallest, the one that takes the fewest. */
+static int budget_plan_by(budget *b, rf_costs *costs, uint64_t ask, int *smallest)
+{
+    uint64_t needed;
+    int failed = budget_look(b, costs, ask, &needed);
+    *smallest = needed != 0;
+    for (int i = 0; i < BUDGET_TRIES && needed && !failed; i++)
+        failed = budget_look(b, costs, needed, &needed);
+    if (failed || !needed)
+        return failed;
+    report_error("no plan was found twice", "planning", "give --costs model, and report it");
+    return EXIT_FAILED;
+}
+
+static int budget_plan(budget *b, uint64_t ask, int *smallest)
+{
+    return budget_plan_by(b, b->costs, ask, smallest);
+}
+
+/* Which plan is found to take the fewest bytes depends a little on the costs that led there. So where
+ * it is about the last byte, the model's are tried too, which are the same every time. */
+static int budget_least(budget *b, uint64_t limit)
+{
+    int smallest;
+    uint64_t least;
+    int failed = budget_plan(b, 1, &smallest);
+    least = b->chosen.peak;
+    if (failed || least <= limit)
+        return failed;
+    failed = budget_plan_by(b, b->model, 1, &smallest);
+    return failed || b->chosen.peak <= least ? failed : budget_plan(b, 1, &smallest);
 }
 
 /* Searches count a step, and not what comes between two: where that takes more, they are asked for
@@ -175,17 +232,19 @@ static uint64_t budget_ask(const budget *b, uint64_t ask)
     return ask == limit && b->grown > limit / 200 ? limit + b->grown : 0;
 }
 
-static int budget_search(budget *b, rehearsal *r)
+static int budget_search(budget *b)
 {
     uint64_t limit = b->options->budget, ask = limit;
     int smallest = 0;
     for (int i = 0; i < BUDGET_TRIES && ask; i++) {
-        int failed = budget_plan(b, r, ask, &smallest);
+        int failed = budget_plan(b, ask, &smallest);
         if (failed)
             return failed;
         ask = smallest && b->chosen.peak > limit ? 0 : budget_ask(b, ask);
     }
-    int failed = smallest || !ask ? EXIT_FINE : budget_plan(b, r, 1, &smallest);
+    if (!ask && b->chosen.peak <= limit)
+        return EXIT_FINE;
+    int failed = budget_least(b, limit);
     if (failed || b->chosen.peak <= limit)
         return failed;
     b->smallest = b->chosen.peak;
@@ -220,7 +279,7 @@ static int budget_decide_plan(budget *b, rehearsal *r)
     failed = failed ? failed : rehearsal_play(&b->plain, o, b->given, NULL, b->costs);
     if (failed)
         return failed;
-    return o->plan ? budget_load(b) : budget_search(b, r);
+    return o->plan ? budget_load(b) : budget_search(b);
 }
 
 /* A run that fits as it is needs no plan, and nothing is measured for it. */
@@ -235,10 +294,9 @@ static int budget_decide(budget *b, rehearsal *r)
 
 static int budget_decide_smallest(budget *b, rehearsal *r)
 {
-    int smallest;
     int failed = budget_time(b, r);
     failed = failed ? failed : rehearsal_play(&b->plain, b->options, b->given, NULL, b->costs);
-    failed = failed ? failed : budget_plan(b, r, 1, &smallest);
+    failed = failed ? failed : budget_least(b, 0);
     b->smallest = b->chosen.peak;
     return failed;
 }
@@ -277,6 +335,7 @@ void budget_end(budget *b)
     rehearsal_forget(&b->chosen);
     rf_plan_destroy(b->plan);
     rf_costs_destroy(b->costs);
+    rf_costs_destroy(b->model);
     rf_context_destroy(b->tools);
     *b = (budget){.options = NULL};
 }
