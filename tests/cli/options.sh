@@ -103,6 +103,13 @@ for verb in train sample check; do
     ' "$manual" | sort >$verb.manual
     check "the manual has the options of $verb" diff $verb.help $verb.manual
 done
+"$REFRAIN" plan --help | sed '/^Data$/,$d' | sed -n 's/^  --\([a-z-]*\).*/\1/p' | sort >plan.help
+awk '
+    /^\.S[SH] / { inside = $0 ~ "\"refrain plan\"" }
+    inside && heading && /^\.BR? \\-\\-/ { gsub(/\\/, ""); sub(/^\.BR? "?--/, ""); sub(/[ "=].*/, ""); print }
+    { heading = /^\.TP/ }
+' "$manual" | sort >plan.manual
+check "the manual has the options that plan alone has" diff plan.help plan.manual
 check "the manual can be read" sh -c 'command -v man >/dev/null || exit 0
     man --warnings -l "$0" 2>&1 >/dev/null | grep . && exit 1; exit 0' "$manual"
 finish
