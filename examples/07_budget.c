@@ -70,7 +70,7 @@ int main(void)
         rf_predict(&plain, t.ctx, &(rf_training_step){step, &t}, NULL))
         return 1;
     int refused = fit(&t, 1 << 20) == RF_E_BUDGET;
-    rf_status status = fit(&t, plain.peak[RF_MEM_ALL] / 2);
+    rf_status status = fit(&t, plain.peak[RF_MEM_ALL] * 2 / 3);
     for (int i = 0; i < 3 && !status; i++)
         status = step(&t);
     printf("three steps: %s\n", status ? rf_context_error(t.ctx)->message : "fine");

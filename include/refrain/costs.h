@@ -39,8 +39,8 @@ RF_API RF_MUST_USE rf_status rf_costs_note_step(rf_costs *costs, const rf_traini
  * recorded then. */
 RF_API RF_MUST_USE rf_status rf_costs_note_plan(rf_costs *costs, rf_module *m,
                                                 const rf_training_step *step);
-/* Time the dry runs of ctx by costs, which must outlive that; NULL: no longer. What rf_predict and a
- * watch of a dry step tell of seconds is then theirs. */
+/* Time the dry runs of ctx by costs, which must outlive that; NULL: no longer. What rf_predict and
+ * a watch of a dry step tell of seconds is then theirs. */
 RF_API void rf_costs_use(rf_costs *costs, rf_context *ctx);
 
 /* How to measure. */

@@ -36,8 +36,9 @@ typedef struct rf_dataset_options {
 
 /* Open files, and the regular files of folders in order of their names, end to end (owned). Of a
  * folder, links, hidden files and folders inside do not count. All tokens are read once, for the
- * vocabulary and the fingerprint (not in a dry context: predict.h). Errors name the file: RF_E_IO, RF_E_FORMAT; RF_E_ARGUMENT if a
- * part (training, or held out and asked for) has less than one sample, context + 1 tokens. */
+ * vocabulary and the fingerprint (not in a dry context: predict.h). Errors name the file: RF_E_IO,
+ * RF_E_FORMAT; RF_E_ARGUMENT if a part (training, or held out and asked for) has less than one
+ * sample, context + 1 tokens. */
 RF_API RF_MUST_USE rf_status rf_dataset_open(rf_dataset **out, rf_context *ctx,
                                              const char *const *paths, size_t num,
                                              const rf_dataset_options *opts);

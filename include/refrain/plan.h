@@ -119,7 +119,7 @@ RF_API RF_MUST_USE rf_status rf_pool_use(rf_context *ctx, uint64_t bytes,
 /* A step begins. Nothing without a pool. */
 RF_API void rf_pool_step(rf_context *ctx);
 
-/* ---- files ------------------------------------------------------------------------------------ */
+/* ---- files ----------------------------------------------------------------------------------- */
 /* A plan as JSON, which may be read, edited by hand and used on another machine:
  *
  *   {"format": "refrain-plan", "version": 1,
@@ -132,8 +132,8 @@ RF_API void rf_pool_step(rf_context *ctx);
  * Parts alone are what a plan does; its figures are what was foretold where it was made, and may be
  * left out: rf_plan_check tells them anew. The file is written atomically. */
 RF_API RF_MUST_USE rf_status rf_plan_save(const rf_plan *plan, const char *path);
-/* Read one (owned), for a model in ctx. A file that is anything else is RF_E_FORMAT, and the message
- * says what is wrong and where; RF_E_IO if it can't be read. */
+/* Read one (owned), for a model in ctx. A file that is anything else is RF_E_FORMAT, and the
+ * message says what is wrong and where; RF_E_IO if it can't be read. */
 RF_API RF_MUST_USE rf_status rf_plan_load(rf_plan **out, rf_context *ctx, const char *path);
 
 /* ---- shapes that change ---------------------------------------------------------------------- */

@@ -161,12 +161,11 @@ static int budget_prove(budget *b, const rf_plan *plan)
     if (failed || b->chosen.peak <= b->plain.peak)
         return failed;
     failed = budget_keep_none(b);
-    return failed ? failed
-                  : rehearsal_play(&b->chosen, b->options, b->given, b->plan, b->costs);
+    return failed ? failed : rehearsal_play(&b->chosen, b->options, b->given, b->plan, b->costs);
 }
 
-/* Look once, in a context of its own, so that nothing but the question decides what is found. *needed
- * is what is too little to be asked for; 0: there is a plan, and it is proved. */
+/* Look once, in a context of its own, so that nothing but the question decides what is found.
+ * *needed is what is too little to be asked for; 0: there is a plan, and it is proved. */
 static int budget_look(budget *b, rf_costs *costs, uint64_t ask, uint64_t *needed)
 {
     rf_plan_options opts = RF_PLAN_OPTIONS_INIT;
@@ -208,8 +207,8 @@ static int budget_plan(budget *b, uint64_t ask, int *smallest)
     return budget_plan_by(b, b->costs, ask, smallest);
 }
 
-/* Which plan is found to take the fewest bytes depends a little on the costs that led there. So where
- * it is about the last byte, the model's are tried too, which are the same every time. */
+/* Which plan is found to take the fewest bytes depends a little on the costs that led there. So
+ * where it is about the last byte, the model's are tried too, which are the same every time. */
 static int budget_least(budget *b, uint64_t limit)
 {
     int smallest;

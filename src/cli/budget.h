@@ -8,9 +8,9 @@
 typedef struct budget {
     const train_options *options;
     option_set given;
-    rf_context *tools; /* with kernels, for costs; plans are kept in it */
+    rf_context *tools;       /* with kernels, for costs; plans are kept in it */
     rf_costs *costs, *model; /* measured, if that is wanted; of the model alone */
-    rf_plan *plan; /* NULL: none is needed */
+    rf_plan *plan;           /* NULL: none is needed */
     rehearsal_figures plain, chosen;
     uint64_t grown;    /* bytes that looking for plans added to what the curve tells */
     uint64_t smallest; /* that is known to work; 0: it was not looked for */

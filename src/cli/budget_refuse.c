@@ -1,5 +1,5 @@
-/* budget_refuse.c: see budget_refuse.h. What would help is tried, as a whole run in a dry context: no
- * figure here is a guess. */
+/* budget_refuse.c: see budget_refuse.h. What would help is tried, as a whole run in a dry context:
+ * no figure here is a guess. */
 #include "cli/budget_refuse.h"
 
 #include <stdio.h>
@@ -84,9 +84,9 @@ static int refuse_context(refuse_variant *v)
     return 1;
 }
 
-static int (*const refuse_variants[])(refuse_variant *) = {
-    refuse_no_checkpoint, refuse_in_backward, refuse_moments,
-    refuse_both,          refuse_batch,       refuse_context};
+static int (*const refuse_variants[])(refuse_variant *) = {refuse_no_checkpoint, refuse_in_backward,
+                                                           refuse_moments,       refuse_both,
+                                                           refuse_batch,         refuse_context};
 enum { REFUSE_VARIANTS = sizeof refuse_variants / sizeof *refuse_variants };
 
 /* One that does not work out is left out: it was only going to be a piece of advice. */
@@ -134,9 +134,8 @@ int budget_refuse(budget *b)
     char what[256], advice[128], wanted[NUMBERS_TEXT], needed[NUMBERS_TEXT];
     snprintf(what, sizeof what,
              "--budget %llu (%s) is too small: the smallest for this run is %llu bytes (%s)",
-             (unsigned long long)b->options->budget,
-             numbers_show_bytes(wanted, b->options->budget), (unsigned long long)b->smallest,
-             numbers_show_bytes(needed, b->smallest));
+             (unsigned long long)b->options->budget, numbers_show_bytes(wanted, b->options->budget),
+             (unsigned long long)b->smallest, numbers_show_bytes(needed, b->smallest));
     snprintf(advice, sizeof advice, "give --budget %llu, or hold less",
              (unsigned long long)b->smallest);
     report_error(what, "--budget", advice);
@@ -157,8 +156,9 @@ static int advice_block(char *buffer, size_t bytes, const train_options *o, opti
     other.checkpoint = (option_choice_n){TRAIN_CHECKPOINT_BLOCK, 0, NULL};
     int fits = !rehearsal_play(&f, &other, given, NULL, NULL) && f.peak <= o->memory;
     if (fits)
-        snprintf(buffer, bytes, "give --checkpoint block, which takes %llu bytes, or --budget %llu "
-                                "in place of --memory",
+        snprintf(buffer, bytes,
+                 "give --checkpoint block, which takes %llu bytes, or --budget %llu "
+                 "in place of --memory",
                  (unsigned long long)f.peak, (unsigned long long)o->memory);
     rehearsal_forget(&f);
     return fits;

@@ -27,7 +27,7 @@ static int plan_settle(train_options *o, option_set given, char **texts)
     return EXIT_USAGE;
 }
 
-static int plan_write_page(const budget *b, const char *path)
+static int plan_make_page(const budget *b, const char *path)
 {
     page p = {NULL, 0, 0, 0};
     int failed = EXIT_FINE;
@@ -56,7 +56,7 @@ static int plan_print_json(const budget *b)
     return failed ? EXIT_FAILED : EXIT_FINE;
 }
 
-static int plan_write(const budget *b, const plan_options *o)
+static int plan_write_file(const budget *b, const plan_options *o)
 {
     if (!o->save || !rf_plan_save(b->plan, o->save))
         return EXIT_FINE;
@@ -71,8 +71,8 @@ static int plan_tell(const budget *b, const plan_options *o)
         failed = plan_print_json(b);
     else
         plan_print(b);
-    failed = failed ? failed : plan_write(b, o);
-    return failed || !o->report ? failed : plan_write_page(b, o->report);
+    failed = failed ? failed : plan_write_file(b, o);
+    return failed || !o->report ? failed : plan_make_page(b, o->report);
 }
 
 int plan_run(plan_options *options, option_set given)

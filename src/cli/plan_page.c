@@ -99,8 +99,9 @@ static void page_parts(page *p, const budget *b)
 void plan_page(page *p, const budget *b)
 {
     summary_begin(p, "A plan of Refrain");
-    page_add(p, "<p class=\"soft\">What is foretold of a run, to the byte; seconds are those of its "
-                "ops on this machine.</p>\n");
+    page_add(p,
+             "<p class=\"soft\">What is foretold of a run, to the byte; seconds are those of its "
+             "ops on this machine.</p>\n");
     page_tiles(p, b);
     page_add(p, "<h2>Budget and slow-down</h2>\n");
     chart_curve(p, b);

@@ -82,7 +82,8 @@ static void plan_row_print(const plan_row *row)
     const char *first = *row->first ? row->first : "the whole model";
     if (row->end) {
         snprintf(name, sizeof name, "%.60s.%zu ... %zu", first, row->begin, row->end - 1);
-        printf("  %-24s %10s %10s %9s  %s\n", name, "", "", "", *row->fates ? row->fates : "one region");
+        printf("  %-24s %10s %10s %9s  %s\n", name, "", "", "",
+               *row->fates ? row->fates : "one region");
         return;
     }
     if (row->num > 1)

@@ -1,5 +1,5 @@
-/* rehearsal.c: see rehearsal.h. After a few steps every step is like the one before: bookkeeping has
- * grown to what it needs. */
+/* rehearsal.c: see rehearsal.h. After a few steps every step is like the one before: bookkeeping
+ * has grown to what it needs. */
 #include "cli/rehearsal.h"
 
 #include <string.h>

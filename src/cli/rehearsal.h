@@ -30,7 +30,8 @@ void rehearsal_end(rehearsal *r);
 /* A step of it, for rf_plan_create and the like (r is its payload). */
 rf_training_step rehearsal_step(rehearsal *r);
 
-/* All of a run with a plan (of any context; NULL: none), timed by costs, in a session of its own. */
+/* All of a run with a plan (of any context; NULL: none), timed by costs, in a session of its own.
+ */
 int rehearsal_play(rehearsal_figures *out, const train_options *options, option_set given,
                    const rf_plan *plan, rf_costs *costs);
 /* Zeros are fine. */

@@ -15,7 +15,7 @@ typedef enum session_kind { SESSION_REAL, SESSION_DRY } session_kind;
 
 typedef struct session {
     session_kind kind;
-    option_set given; /* on the command line */
+    option_set given;       /* on the command line */
     train_options *options; /* borrowed; what --init and the machine decide is filled in */
     rf_context *ctx;
     rf_dataset *data;
@@ -32,8 +32,8 @@ int session_begin(session *s, train_options *options, option_set given, session_
 int session_begin_steps(session *s);
 void session_end(session *s);
 
-/* What to do about the last error, in a buffer of SESSION_ADVICE bytes: about memory if it is one of
- * memory, else `otherwise`. */
+/* What to do about the last error, in a buffer of SESSION_ADVICE bytes: about memory if it is one
+ * of memory, else `otherwise`. */
 enum { SESSION_ADVICE = 256 };
 const char *session_advice(const session *s, char *buffer, const char *otherwise);
 

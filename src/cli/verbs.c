@@ -16,19 +16,19 @@ static const char *const train_checkpoint_words[] = {"none", "block+", "every:+"
 /* Those of plan begin with those of train. */
 static const plan_options plan_defaults = {
     .train = {.layers = 4,
-    .width = 128,
-    .heads = 4,
-    .context = 64,
-    .batch = 16,
-    .accumulate = 1,
-    .steps = 1000,
-    .lr = 1e-3,
-    .clip = 1,
-    .seed = 1,
-    .save_every = 100,
-    .eps = 1e-5,
-    .bos = TRAIN_NO_TOKEN,
-    .eos = TRAIN_NO_TOKEN},
+              .width = 128,
+              .heads = 4,
+              .context = 64,
+              .batch = 16,
+              .accumulate = 1,
+              .steps = 1000,
+              .lr = 1e-3,
+              .clip = 1,
+              .seed = 1,
+              .save_every = 100,
+              .eps = 1e-5,
+              .bos = TRAIN_NO_TOKEN,
+              .eos = TRAIN_NO_TOKEN},
 };
 
 enum {
@@ -108,8 +108,8 @@ static const option_row plan_rows[] = {
      TRAIN_AT(memory), TRAIN_FREE, 0, 0, NULL},
     {"budget", "SIZE",
      "the same, and a plan of what to keep and what to compute again, so that\n"
-     "the whole run fits, as fast as these bytes allow", OPTION_SIZE, TRAIN_AT(budget), TRAIN_FREE,
-     0, 0, NULL},
+     "the whole run fits, as fast as these bytes allow",
+     OPTION_SIZE, TRAIN_AT(budget), TRAIN_FREE, 0, 0, NULL},
     {"plan", "FILE", "the plan of refrain plan --save, in place of one that is looked for",
      OPTION_TEXT, TRAIN_AT(plan), TRAIN_FREE, 1, 0, NULL},
     {"costs", "measured|model", "what plans take the time of an op from", OPTION_CHOICE,

@@ -3,10 +3,10 @@
 #define RF_IO_PLAN_FILE_H
 
 enum {
-    RF_PLAN_FILE_MOST = 16 << 20,   /* bytes of a file            */
-    RF_PLAN_PARTS_MOST = 1 << 16,   /* parts, points of the curve */
-    RF_PLAN_PATH_MOST = 511,        /* bytes of a module's path   */
-    RF_PLAN_FATES_MOST = 64 << 10   /* bytes of a part's fates    */
+    RF_PLAN_FILE_MOST = 16 << 20, /* bytes of a file            */
+    RF_PLAN_PARTS_MOST = 1 << 16, /* parts, points of the curve */
+    RF_PLAN_PATH_MOST = 511,      /* bytes of a module's path   */
+    RF_PLAN_FATES_MOST = 64 << 10 /* bytes of a part's fates    */
 };
 
 /* Of a number of children; a container has fewer. */

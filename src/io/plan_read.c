@@ -135,8 +135,7 @@ static rf_status plan_part(plan_read *r, rf_json_kind kind)
     static const char *const names[] = {"path", "first", "count", "fates", NULL};
     rf_plan_part part = {NULL, 0, 0, ""};
     unsigned seen;
-    rf_status status =
-        plan_object(r, kind, &(plan_members){names, plan_part_member, &part}, &seen);
+    rf_status status = plan_object(r, kind, &(plan_members){names, plan_part_member, &part}, &seen);
     if (status)
         return status;
     if (!part.path)
@@ -175,8 +174,7 @@ static rf_status plan_point(plan_read *r, rf_json_kind kind)
         return status;
     if (seen != 3 || !plan_point_follows(plan, &point))
         return plan_bad(r, "a point that is none of a curve");
-    status =
-        rf_plan_grow(r->ctx, &plan->points, plan->num_points, &r->cap_points, sizeof point);
+    status = rf_plan_grow(r->ctx, &plan->points, plan->num_points, &r->cap_points, sizeof point);
     if (!status)
         plan->points[plan->num_points++] = point;
     return status;
@@ -259,16 +257,14 @@ static rf_status plan_top_member(plan_read *r, void *into, int member)
 
 static rf_status plan_read_all(plan_read *r, size_t len)
 {
-    static const char *const names[] = {"format",      "version",    "budget",
-                                        "peak",        "nanoseconds", "plain_peak",
-                                        "plain_nanoseconds", "smallest", "bound",
-                                        "parts",       "curve",      NULL};
+    static const char *const names[] = {
+        "format",   "version", "budget", "peak",  "nanoseconds", "plain_peak", "plain_nanoseconds",
+        "smallest", "bound",   "parts",  "curve", NULL};
     const unsigned needed = 1u << PLAN_FORMAT | 1u << PLAN_VERSION | 1u << PLAN_PARTS;
     unsigned seen;
     rf_json_begin(&r->j, r->text, len);
-    rf_status status =
-        plan_object(r, rf_json_next(&r->j),
-                    &(plan_members){names, plan_top_member, &r->plan->info}, &seen);
+    rf_status status = plan_object(r, rf_json_next(&r->j),
+                                   &(plan_members){names, plan_top_member, &r->plan->info}, &seen);
     if (!status && rf_json_next(&r->j) != RF_JSON_END)
         status = plan_bad(r, "no end");
     if (!status && (seen & needed) != needed)

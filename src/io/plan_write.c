@@ -1,5 +1,5 @@
-/* plan_write.c: a plan as a file of JSON (its form: refrain/plan.h). Times are whole nanoseconds, so
- * that what was read is written again alike. */
+/* plan_write.c: a plan as a file of JSON (its form: refrain/plan.h). Times are whole nanoseconds,
+ * so that what was read is written again alike. */
 #include <refrain/io.h>
 
 #include "io/builder.h"
