@@ -13,8 +13,9 @@ static void curve_axes(const budget *b, axis *x, axis *y)
     for (size_t i = 0; i < num; i++) {
         rf_plan_point point = rf_plan_point_at(b->plan, i);
         double slower = plan_slower(b, point.seconds);
-        low = (double)point.peak < low ? (double)point.peak : low;
-        high = (double)point.peak > high ? (double)point.peak : high;
+        double peak = (double)(point.peak - b->grown);
+        low = peak < low ? peak : low;
+        high = peak > high ? peak : high;
         most = slower > most ? slower : most;
     }
     double room = high > low ? 0.05 * (high - low) : 1024;
@@ -31,7 +32,7 @@ static void curve_line(page *p, const budget *b, const axis *x, const axis *y)
     page_add(p, "<polyline class=\"curve\" points=\"");
     for (size_t i = 0; i < rf_plan_num_points(b->plan); i++) {
         rf_plan_point point = rf_plan_point_at(b->plan, i);
-        double at = axis_x(x, (double)point.peak);
+        double at = axis_x(x, (double)(point.peak - b->grown));
         if (before >= 0)
             page_addf(p, "%.1f,%.1f ", at, before);
         before = axis_y(y, plan_slower(b, point.seconds));
