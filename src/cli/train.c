@@ -151,6 +151,21 @@ static void train_greet(const train_job *job)
     fflush(stdout);
 }
 
+static rf_status train_rehearse(void *payload)
+{
+    figures f = {.step = 1};
+    return step_take(payload, &f);
+}
+
+/* A budget is a promise of the process too: its tensors share one pool. What stands against that
+ * (addresses, an allocator) stands against no training. */
+static void train_pool(train_job *job)
+{
+    const rf_training_step step = {train_rehearse, &job->session};
+    if (job->options->budget)
+        (void)!rf_pool_use(job->session.ctx, job->options->budget, &step);
+}
+
 static int train_start(train_job *job, option_set given)
 {
     train_options *o = job->options;
@@ -162,6 +177,7 @@ static int train_start(train_job *job, option_set given)
         failed = rehearsal_apply(job->budget.plan, &job->session);
     if (failed)
         return failed;
+    train_pool(job);
     failed = log_open(&job->log, o->log, job->begun);
     if (failed)
         return failed;
@@ -207,6 +223,7 @@ static int train_one(train_job *job, uint64_t step)
     int failed = insight_before(&job->look, &job->session, step);
     if (failed)
         return failed;
+    rf_pool_step(job->session.ctx);
     figures_begin(&f, job->session.ctx, step);
     rf_status status = step_take(&job->session, &f);
     figures_end(&f, job->session.ctx);
