@@ -4,6 +4,9 @@
 
 #include <stdio.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include <refrain/io.h>
 
@@ -300,6 +303,14 @@ static int budget_decide_smallest(budget *b, rehearsal *r)
     return failed;
 }
 
+/* What measuring and searching took goes back to the system: the run needs its room. */
+static void budget_give_back(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
+
 static int budget_with(budget *b, const train_options *o, option_set given,
                        int (*decide)(budget *b, rehearsal *r))
 {
@@ -309,6 +320,7 @@ static int budget_with(budget *b, const train_options *o, option_set given,
     failed = failed ? failed : budget_tools(b);
     failed = failed ? failed : decide(b, &r);
     rehearsal_end(&r);
+    budget_give_back();
     b->seconds += figures_clock();
     return failed;
 }
