@@ -1,0 +1,177 @@
+/* graph_anneal.c: simulated annealing over sequences of executions. */
+#include "plan/graph_anneal.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { ANNEAL_REACH = 64, ANNEAL_BUFFER = 2 * ANNEAL_REACH };
+
+typedef struct anneal {
+    rf_graph_track *t;
+    uint64_t random;
+    double heat;  /* what a move may cost, about */
+    double price; /* of a byte over the budget   */
+    uint32_t list[ANNEAL_BUFFER];
+    rf_graph_edit edit;
+} anneal;
+
+/* ---- moves: each fills in s->edit, or says that there is none ---- */
+
+/* A value that is stored before `place`, at random; UINT32_MAX if none is. */
+static uint32_t anneal_stored(anneal *s, size_t place)
+{
+    const uint64_t *set = s->t->sets + place * s->t->words;
+    size_t bits = s->t->words * 64, at = rf_graph_pick(&s->random, bits);
+    for (size_t i = 0; i < bits; i++, at = at + 1 < bits ? at + 1 : 0) {
+        if (at % 64 == 0 && !set[at / 64]) {
+            at += 63;
+            i += 63;
+        } else if (set[at / 64] >> at % 64 & 1)
+            return (uint32_t)at;
+    }
+    return UINT32_MAX;
+}
+
+static int anneal_insert(anneal *s)
+{
+    const rf_graph_track *t = s->t;
+    size_t place = rf_graph_pick(&s->random, t->num);
+    uint32_t id = anneal_stored(s, place);
+    if (id == UINT32_MAX || t->goals[id])
+        return 0;
+    size_t read = rf_graph_next_read(t, place, id);
+    if (read == 0 || read >= t->num || t->node[read - 1] == id)
+        return 0;
+    static const double keeps[4] = {0, 0, 0.3, 1};
+    double keep = keeps[rf_graph_pick(&s->random, 4)];
+    size_t num = rf_graph_cut_chain(t, id, read, keep, &s->random, s->list);
+    s->edit = (rf_graph_edit){read, read, s->list, num};
+    return 1;
+}
+
+static int anneal_delete(anneal *s)
+{
+    const rf_graph_track *t = s->t;
+    size_t place = rf_graph_pick(&s->random, t->num);
+    uint32_t id = t->node[place];
+    if (t->count[id] < 2)
+        return 0;
+    size_t other = place;
+    while (other > 0 && t->node[other - 1] != id)
+        other--;
+    if (!other)
+        return 0;
+    s->edit = (rf_graph_edit){place, place + 1, s->list, 0};
+    return 1;
+}
+
+static size_t anneal_distance(anneal *s)
+{
+    size_t most = (size_t)1 << rf_graph_pick(&s->random, 7);
+    return 1 + rf_graph_pick(&s->random, most);
+}
+
+static int anneal_earlier(anneal *s)
+{
+    const rf_graph_track *t = s->t;
+    size_t place = rf_graph_pick(&s->random, t->num), to = place, far = anneal_distance(s);
+    uint32_t id = t->node[place];
+    for (; to > 0 && place - to < far; to--)
+        if (t->node[to - 1] == id || rf_graph_reads(t->g, id, t->node[to - 1]))
+            break;
+    if (to == place)
+        return 0;
+    s->list[0] = id;
+    memcpy(s->list + 1, t->node + to, (place - to) * sizeof *s->list);
+    s->edit = (rf_graph_edit){to, place + 1, s->list, place + 1 - to};
+    return 1;
+}
+
+static int anneal_later(anneal *s)
+{
+    const rf_graph_track *t = s->t;
+    size_t place = rf_graph_pick(&s->random, t->num), to = place, far = anneal_distance(s);
+    uint32_t id = t->node[place];
+    for (; to + 1 < t->num && to - place < far; to++)
+        if (t->node[to + 1] == id || rf_graph_reads(t->g, t->node[to + 1], id))
+            break;
+    if (to == place)
+        return 0;
+    memcpy(s->list, t->node + place + 1, (to - place) * sizeof *s->list);
+    s->list[to - place] = id;
+    s->edit = (rf_graph_edit){place, to + 1, s->list, to + 1 - place};
+    return 1;
+}
+
+static int anneal_move(anneal *s)
+{
+    switch (rf_graph_pick(&s->random, 8)) {
+    case 0:
+    case 1:
+    case 2:
+        return anneal_insert(s);
+    case 3:
+    case 4:
+    case 5:
+        return anneal_delete(s);
+    case 6:
+        return anneal_earlier(s);
+    default:
+        return anneal_later(s);
+    }
+}
+
+/* ---- annealing ---- */
+
+static int anneal_accepts(anneal *s, const rf_graph_trial *trial)
+{
+    double more = trial->cost - s->t->cost + s->price * (trial->over - s->t->over[0]);
+    return more <= 0 || rf_graph_chance(&s->random) < exp(-more / s->heat);
+}
+
+static void anneal_keep(const rf_graph_track *t, rf_graph_best *best)
+{
+    if (t->over[0] > 0 || (best->cost >= 0 && t->cost >= best->cost))
+        return;
+    memcpy(best->sequence.v, t->node, t->num * sizeof *t->node);
+    best->sequence.num = t->num;
+    best->cost = t->cost;
+}
+
+double A_HOT=0.3, A_COLD=1e-3, A_RATE=1.02; unsigned long A_moves, A_acc, A_tried;
+void rf_graph_anneal(rf_graph_track *t, uint64_t seed, const rf_graph_limit *limit,
+                     rf_graph_best *best)
+{
+    anneal s = {.t = t, .random = seed};
+    double begin = limit->milliseconds > 0 ? limit->clock(limit->payload) : 0, progress = 0;
+    double mean = 0; int n=0;
+    for (size_t i = 0; i < t->g->num_nodes; i++)
+        if (!t->goals[i]) mean += t->g->nodes[i].cost, n++;
+    mean /= n;
+    double hot = A_HOT * mean, cold = A_COLD * mean;
+    s.price = mean / ((double)t->budget * 0.1);
+    anneal_keep(t, best);
+    for (uint64_t move = 0;; move++) {
+        if (move % 256 == 0) {
+            progress = (double)move / (double)limit->moves;
+            if (limit->milliseconds > 0) {
+                double p = (limit->clock(limit->payload) - begin) / limit->milliseconds;
+                progress = p > progress ? p : progress;
+            }
+            if (progress >= 1)
+                break;
+            s.heat = hot * pow(cold / hot, progress);
+            s.price *= t->over[0] > 0 ? A_RATE : 1 / A_RATE;
+        }
+        A_moves++;
+        if (!anneal_move(&s))
+            continue;
+        A_tried++;
+        rf_graph_trial trial = rf_graph_track_try(t, &s.edit);
+        if (!trial.fits || !anneal_accepts(&s, &trial))
+            continue;
+        A_acc++;
+        rf_graph_track_make(t, &s.edit, &trial);
+        anneal_keep(t, best);
+    }
+}
