@@ -4,7 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-enum { ANNEAL_REACH = 64, ANNEAL_BUFFER = 2 * ANNEAL_REACH };
+enum { ANNEAL_REACH = 64, ANNEAL_BUFFER = 2 * ANNEAL_REACH, ANNEAL_LOOK = 256 };
+static const double anneal_hot = 0.3, anneal_cold = 1e-3, anneal_rate = 1.02;
 
 typedef struct anneal {
     rf_graph_track *t;
@@ -131,46 +132,57 @@ static int anneal_accepts(anneal *s, const rf_graph_trial *trial)
 
 static void anneal_keep(const rf_graph_track *t, rf_graph_best *best)
 {
-    if (t->over[0] > 0 || (best->cost >= 0 && t->cost >= best->cost))
+    if (t->over[0] > best->over || (t->over[0] == best->over && t->cost >= best->cost))
         return;
-    memcpy(best->sequence.v, t->node, t->num * sizeof *t->node);
-    best->sequence.num = t->num;
+    memcpy(best->v, t->node, t->num * sizeof *t->node);
+    best->num = t->num;
+    best->over = t->over[0];
     best->cost = t->cost;
 }
 
-double A_HOT=0.3, A_COLD=1e-3, A_RATE=1.02; unsigned long A_moves, A_acc, A_tried;
+/* The mean cost of what may run again: the measure of all that a move may cost. */
+static double anneal_mean(const rf_graph_track *t)
+{
+    double sum = 0, num = 0;
+    for (size_t id = 0; id < t->g->num_nodes; id++) {
+        sum += t->goals[id] ? 0 : t->g->nodes[id].cost;
+        num += !t->goals[id];
+    }
+    return num > 0 ? sum / num : 0;
+}
+
+/* How much of the limit is used up: 1 is all. */
+static double anneal_progress(const rf_graph_limit *limit, uint64_t move, double begin)
+{
+    double progress = (double)move / (double)limit->moves;
+    if (limit->clock) {
+        double used = (limit->clock(limit->payload) - begin) / (limit->until - begin);
+        progress = used > progress ? used : progress;
+    }
+    return progress;
+}
+
 void rf_graph_anneal(rf_graph_track *t, uint64_t seed, const rf_graph_limit *limit,
                      rf_graph_best *best)
 {
     anneal s = {.t = t, .random = seed};
-    double begin = limit->milliseconds > 0 ? limit->clock(limit->payload) : 0, progress = 0;
-    double mean = 0; int n=0;
-    for (size_t i = 0; i < t->g->num_nodes; i++)
-        if (!t->goals[i]) mean += t->g->nodes[i].cost, n++;
-    mean /= n;
-    double hot = A_HOT * mean, cold = A_COLD * mean;
-    s.price = mean / ((double)t->budget * 0.1);
+    double mean = anneal_mean(t), begin = limit->clock ? limit->clock(limit->payload) : 0;
+    s.price = 10 * mean / ((double)t->budget + 1);
+    best->over = INFINITY;
     anneal_keep(t, best);
     for (uint64_t move = 0;; move++) {
-        if (move % 256 == 0) {
-            progress = (double)move / (double)limit->moves;
-            if (limit->milliseconds > 0) {
-                double p = (limit->clock(limit->payload) - begin) / limit->milliseconds;
-                progress = p > progress ? p : progress;
-            }
-            if (progress >= 1)
-                break;
-            s.heat = hot * pow(cold / hot, progress);
-            s.price *= t->over[0] > 0 ? A_RATE : 1 / A_RATE;
+        if (move % ANNEAL_LOOK == 0) {
+            double progress = anneal_progress(limit, move, begin);
+            if (!(progress < 1))
+                return;
+            s.heat = mean * anneal_hot * pow(anneal_cold / anneal_hot, progress);
+            s.price *= t->over[0] > 0 ? anneal_rate : 1 / anneal_rate;
         }
-        A_moves++;
         if (!anneal_move(&s))
             continue;
-        A_tried++;
         rf_graph_trial trial = rf_graph_track_try(t, &s.edit);
         if (!trial.fits || !anneal_accepts(&s, &trial))
             continue;
-        A_acc++;
         rf_graph_track_make(t, &s.edit, &trial);
         anneal_keep(t, best);
     }

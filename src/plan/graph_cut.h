@@ -39,8 +39,4 @@ size_t rf_graph_next_read(const rf_graph_track *t, size_t place, uint32_t id);
 size_t rf_graph_cut_chain(const rf_graph_track *t, uint32_t id, size_t place, double keep,
                           uint64_t *random, uint32_t *list);
 
-/* Cut intervals of t, the cheapest for its bytes first, until it keeps its budget or no cut makes
- * it better. Returns whether it does. */
-int rf_graph_greedy(rf_graph_track *t);
-
 #endif

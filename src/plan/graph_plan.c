@@ -1,0 +1,266 @@
+/* graph_plan.c: see graph_plan.h. Every plan goes through the front, which simulates it; what is
+ * answered is always taken from there. */
+#include "plan/graph_plan.h"
+#include "plan/graph_anneal.h"
+#include "plan/graph_greedy.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { PLAN_STATES = 1 << 20, PLAN_MOVES = 1 << 19, PLAN_SURVEY = 16 };
+
+/* ---- what does not depend on the budget ---- */
+
+static rf_status plan_plain(rf_graph_planner *p)
+{
+    rf_graph_front *f = &p->front;
+    rf_graph_sequence s = {0};
+    rf_status status = rf_graph_sequence_reserve(f->a, &s, f->g->num_nodes + 1);
+    for (; !status && s.num < f->g->num_nodes; s.num++)
+        s.v[s.num] = (uint32_t)s.num;
+    if (!status)
+        status = rf_graph_front_add(f, s.v, s.num);
+    rf_graph_sequence_end(f->a, &s);
+    if (!status) {
+        p->plain_cost = f->v[0].cost;
+        p->plain_peak = f->v[0].peak;
+    }
+    return status;
+}
+
+rf_status rf_graph_planner_begin(rf_graph_planner *p, const rf_allocator *a, const rf_graph *g,
+                                 const char **why)
+{
+    *p = (rf_graph_planner){0};
+    rf_graph_front_begin(&p->front, a, g);
+    rf_status status = rf_graph_check(g, why);
+    if (status)
+        return status;
+    p->goals = rf_allocator_get(a, g->num_nodes + 1);
+    if (!p->goals)
+        return RF_E_MEMORY;
+    rf_graph_goals(g, p->goals);
+    status = rf_graph_footprint_find(a, g, &p->least);
+    if (!status)
+        status = plan_plain(p);
+    if (status)
+        rf_graph_planner_end(p);
+    return status;
+}
+
+void rf_graph_planner_end(rf_graph_planner *p)
+{
+    rf_allocator_put(p->front.a, p->goals, p->front.g->num_nodes + 1);
+    rf_graph_front_end(&p->front);
+    p->goals = NULL;
+}
+
+/* ---- small graphs ---- */
+
+static int plan_is_small(const rf_graph *g)
+{
+    uint64_t sum = 0;
+    for (size_t id = 0; id < g->num_nodes; id++)
+        sum += g->nodes[id].bytes + g->nodes[id].workspace;
+    return g->num_nodes <= RF_GRAPH_SMALL && sum <= (uint64_t)1 << 53;
+}
+
+static rf_status plan_exact(rf_graph_planner *p, uint64_t budget, size_t states,
+                            rf_graph_answer *out)
+{
+    rf_graph_front *f = &p->front;
+    rf_graph_small small;
+    rf_graph_sequence s = {0};
+    rf_graph_exact exact = {0};
+    rf_status status = RF_OK;
+    rf_graph_small_from(&small, f->g);
+    if (!p->least_found) {
+        status = rf_graph_exact_peak(f->a, &small, states, &s, &exact);
+        p->least_found = exact.proved;
+        if (!status && exact.found)
+            status = rf_graph_front_add(f, s.v, s.num);
+    }
+    s.num = 0;
+    exact.found = 0;
+    if (!status)
+        status = rf_graph_exact_cost(f->a, &small, budget, states, &s, &exact);
+    out->exact = exact.proved;
+    if (!status && exact.found)
+        status = rf_graph_front_add(f, s.v, s.num);
+    rf_graph_sequence_end(f->a, &s);
+    return status;
+}
+
+/* ---- large graphs ---- */
+
+typedef struct plan_search {
+    rf_graph_planner *p;
+    rf_graph_track track;
+    rf_graph_greedy greedy;
+    rf_graph_best best;
+    rf_graph_limit limit;
+} plan_search;
+
+static size_t plan_room(const rf_graph *g)
+{
+    return g->num_nodes < 512 ? 8 * g->num_nodes + 64 : 2 * g->num_nodes + 3136;
+}
+
+static rf_status plan_search_begin(plan_search *s, rf_graph_planner *p)
+{
+    const rf_allocator *a = p->front.a;
+    *s = (plan_search){.p = p};
+    rf_status status = rf_graph_track_begin(&s->track, a, p->front.g, p->goals, plan_room(p->front.g));
+    if (!status)
+        status = rf_graph_greedy_begin(&s->greedy, &s->track);
+    if (!status && !(s->best.v = rf_allocator_get(a, s->track.room * sizeof *s->best.v)))
+        status = RF_E_MEMORY;
+    return status;
+}
+
+static void plan_search_end(plan_search *s)
+{
+    const rf_allocator *a = s->p->front.a;
+    rf_allocator_put(a, s->best.v, s->track.room * sizeof *s->best.v);
+    if (s->greedy.t)
+        rf_graph_greedy_end(&s->greedy);
+    rf_graph_track_end(&s->track);
+}
+
+static rf_status plan_keep(plan_search *s)
+{
+    return rf_graph_front_add(&s->p->front, s->track.node, s->track.num);
+}
+
+/* Set the track to the plan of the front that is best for a budget, else to that of least peak. */
+static void plan_start(plan_search *s, uint64_t budget)
+{
+    const rf_graph_front *f = &s->p->front;
+    const rf_graph_point *point = rf_graph_front_find(f, budget);
+    rf_graph_track_set(&s->track, point ? &point->sequence : &f->v[0].sequence, budget);
+}
+
+/* Plans of smaller and smaller peak: each budget goes on from where the one before it stopped. */
+static rf_status plan_survey(plan_search *s)
+{
+    rf_graph_planner *p = s->p;
+    rf_status status = RF_OK;
+    uint64_t step = (p->plain_peak - p->least.bytes) / PLAN_SURVEY;
+    plan_start(s, UINT64_MAX);
+    for (int i = PLAN_SURVEY; i-- > 0 && !status && !p->surveyed;) {
+        rf_graph_sequence now = {s->track.node, s->track.num, s->track.room};
+        rf_graph_track_set(&s->track, &now, p->least.bytes + step * (uint64_t)i);
+        p->surveyed = !rf_graph_greedy_run(&s->greedy);
+        status = plan_keep(s);
+    }
+    p->surveyed = 1;
+    return status;
+}
+
+static rf_status plan_first(plan_search *s, uint64_t budget)
+{
+    rf_graph_sequence now = {s->track.node, 0, s->track.room};
+    for (; now.num < s->p->front.g->num_nodes; now.num++)
+        now.v[now.num] = (uint32_t)now.num;
+    rf_graph_track_set(&s->track, &now, budget);
+    rf_graph_greedy_run(&s->greedy);
+    return plan_keep(s);
+}
+
+static int plan_in_time(const rf_graph_limit *limit)
+{
+    return !limit->clock || limit->clock(limit->payload) < limit->until;
+}
+
+static rf_status plan_search_run(plan_search *s, uint64_t budget, uint64_t seed)
+{
+    const rf_graph_planner *p = s->p;
+    int open = budget < p->plain_peak && budget >= p->least.bytes;
+    rf_status status = open ? plan_first(s, budget) : RF_OK;
+    if (!status && !p->surveyed && plan_in_time(&s->limit))
+        status = plan_survey(s);
+    if (status || !open || !plan_in_time(&s->limit))
+        return status;
+    plan_start(s, budget);
+    rf_graph_anneal(&s->track, seed, &s->limit, &s->best);
+    return rf_graph_front_add(&s->p->front, s->best.v, s->best.num);
+}
+
+static rf_status plan_heuristic(rf_graph_planner *p, uint64_t budget, const rf_graph_limit *limit,
+                                uint64_t seed)
+{
+    plan_search s;
+    rf_status status = plan_search_begin(&s, p);
+    s.limit = *limit;
+    if (!status)
+        status = plan_search_run(&s, budget, seed);
+    plan_search_end(&s);
+    return status;
+}
+
+/* ---- the answer ---- */
+
+static rf_graph_limit plan_limit(const rf_graph_options *o)
+{
+    int timed = o->clock && o->milliseconds > 0;
+    rf_graph_limit limit = {.moves = o->moves ? o->moves : timed ? UINT64_MAX : PLAN_MOVES};
+    if (timed) {
+        limit.clock = o->clock;
+        limit.payload = o->clock_payload;
+        limit.until = o->clock(o->clock_payload) + o->milliseconds;
+    }
+    return limit;
+}
+
+static rf_status plan_find(rf_graph_planner *p, uint64_t budget, const rf_graph_options *o,
+                           rf_graph_answer *out)
+{
+    rf_graph_limit limit = plan_limit(o);
+    size_t states = o->exact_states ? o->exact_states : PLAN_STATES;
+    rf_status status = RF_OK;
+    if (plan_is_small(p->front.g) && !o->no_exact)
+        status = plan_exact(p, budget, states, out);
+    if (!status && !out->exact)
+        status = plan_heuristic(p, budget, &limit, o->seed);
+    if (budget >= p->plain_peak || budget < p->least.bytes)
+        out->exact = 1; /* nothing is cheaper than everything once; nothing fits */
+    return status;
+}
+
+static rf_status plan_write(const rf_graph_planner *p, uint64_t budget, rf_graph_answer *out)
+{
+    const rf_graph_point *point = rf_graph_front_find(&p->front, budget);
+    out->plain_cost = p->plain_cost;
+    out->plain_peak = p->plain_peak;
+    out->lower_bound = p->least.bytes;
+    out->binds = p->least.node;
+    out->smallest_budget = p->front.v[0].peak;
+    out->smallest_exact = p->least_found || out->smallest_budget == p->least.bytes;
+    out->cost_bound = out->exact ? INFINITY : p->plain_cost;
+    if (!point)
+        return RF_OK;
+    out->feasible = 1;
+    out->cost = point->cost;
+    out->peak = point->peak;
+    if (out->exact)
+        out->cost_bound = out->cost;
+    return rf_graph_sequence_steps(p->front.a, p->front.g, &point->sequence, &out->steps);
+}
+
+rf_status rf_graph_planner_answer(rf_graph_planner *p, uint64_t budget,
+                                  const rf_graph_options *opts, rf_graph_answer *out)
+{
+    rf_graph_options o = {0};
+    if (opts)
+        memcpy(&o, opts, opts->size < sizeof o ? opts->size : sizeof o);
+    *out = (rf_graph_answer){0};
+    rf_status status = plan_find(p, budget, &o, out);
+    if (!status)
+        status = plan_write(p, budget, out);
+    return status;
+}
+
+void rf_graph_answer_end(const rf_allocator *a, rf_graph_answer *out)
+{
+    rf_graph_steps_end(a, &out->steps);
+}
