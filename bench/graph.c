@@ -12,12 +12,12 @@
 
 static const rf_allocator memory = {rf_alloc_libc, NULL};
 
-typedef struct goal {
+typedef struct bench_goal {
     const char *name;
     double share[3], overhead[3];
-} goal;
+} bench_goal;
 
-static const goal goals[] = {
+static const bench_goal goals[] = {
     {"resnet50", {0.80, 0.50, 0.25}, {0.28, 1.7, 6.3}},
     {"mobilenet", {0.80, 0.50, 0.25}, {0.6, 1.75, 5.5}},
     {"unet", {0.80, 0.50, 0.41}, {1.99, 7.0, 12.6}},
@@ -53,7 +53,7 @@ static outcome plan_for(const rf_graph *g, double share, double seconds, uint64_
     return out;
 }
 
-static void bench(const goal *goal, double seconds, uint64_t seed)
+static void bench(const bench_goal *goal, double seconds, uint64_t seed)
 {
     char path[512], here[] = __FILE__;
     graph_file f;
