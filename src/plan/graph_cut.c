@@ -2,13 +2,6 @@
  * is made; ids are topological, so that turned around it is an order in which it can run. */
 #include "plan/graph_cut.h"
 
-size_t rf_graph_next_read(const rf_graph_track *t, size_t place, uint32_t id)
-{
-    while (place < t->num && !rf_graph_reads(t->g, t->node[place], id))
-        place++;
-    return place;
-}
-
 /* Put id into the falling list [from, num) if it is not there. */
 static size_t cut_insert(uint32_t *list, size_t from, size_t num, uint32_t id)
 {

@@ -31,9 +31,6 @@ static inline double rf_graph_chance(uint64_t *state)
     return (double)(rf_graph_random(state) >> 11) * 0x1p-53;
 }
 
-/* The place of the first reader of id at or after `place`; num if there is none. */
-size_t rf_graph_next_read(const rf_graph_track *t, size_t place, uint32_t id);
-
 /* What must run before `place` to have id there, in order, into list[RF_GRAPH_CUT_MOST]; returns how
  * many. Each input that is not stored there is kept until then with this chance, else computed. */
 size_t rf_graph_cut_chain(const rf_graph_track *t, uint32_t id, size_t place, double keep,

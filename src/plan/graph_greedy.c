@@ -36,12 +36,9 @@ typedef struct greedy_choice {
 static size_t greedy_highest(const rf_graph_track *t)
 {
     size_t best = 0;
-    uint64_t most = 0;
-    for (size_t at = 0; at < t->num; at++) {
-        uint64_t live = rf_graph_track_live(t, at);
-        best = live > most ? at : best;
-        most = live > most ? live : most;
-    }
+    for (size_t at = 1; at < t->num; at++)
+        if (t->excess[at] > t->excess[best])
+            best = at;
     return best;
 }
 
