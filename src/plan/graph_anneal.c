@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum { ANNEAL_REACH = 64, ANNEAL_BUFFER = 2 * ANNEAL_REACH, ANNEAL_LOOK = 256 };
-static const double anneal_hot = 0.3, anneal_cold = 1e-3, anneal_rate = 1.02;
+static const double anneal_hot = 0.3, anneal_cold = 3e-3, anneal_rate = 1.1;
 
 typedef struct anneal {
     rf_graph_track *t;
@@ -148,7 +148,7 @@ static double anneal_mean(const rf_graph_track *t)
         sum += t->goals[id] ? 0 : t->g->nodes[id].cost;
         num += !t->goals[id];
     }
-    return num > 0 ? sum / num : 0;
+    return sum > 0 ? sum / num : 1;
 }
 
 /* How much of the limit is used up: 1 is all. */
@@ -156,7 +156,7 @@ static double anneal_progress(const rf_graph_limit *limit, uint64_t move, double
 {
     double progress = (double)move / (double)limit->moves;
     if (limit->clock) {
-        double used = (limit->clock(limit->payload) - begin) / (limit->until - begin);
+        double used = (limit->clock(limit->payload) - begin) / limit->milliseconds;
         progress = used > progress ? used : progress;
     }
     return progress;
@@ -168,7 +168,6 @@ void rf_graph_anneal(rf_graph_track *t, uint64_t seed, const rf_graph_limit *lim
     anneal s = {.t = t, .random = seed};
     double mean = anneal_mean(t), begin = limit->clock ? limit->clock(limit->payload) : 0;
     s.price = 10 * mean / ((double)t->budget + 1);
-    best->over = INFINITY;
     anneal_keep(t, best);
     for (uint64_t move = 0;; move++) {
         if (move % ANNEAL_LOOK == 0) {

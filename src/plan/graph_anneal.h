@@ -8,19 +8,19 @@
  * every time; the clock is the caller's, in milliseconds from any beginning. */
 typedef struct rf_graph_limit {
     uint64_t moves;
-    double until; /* what the clock shows then */
+    double milliseconds;
     double (*clock)(void *payload); /* NULL: no limit in time */
     void *payload;
 } rf_graph_limit;
 
-/* The best of what a track passed through: the least over its budget, and of these the cheapest. */
+/* The best of what tracks passed through: the least over its budget, and of these the cheapest. */
 typedef struct rf_graph_best {
     uint32_t *v; /* room for as many executions as the track */
     size_t num;
-    double over, cost;
+    double over, cost; /* over is infinite before the first */
 } rf_graph_best;
 
-/* From what t holds, within its budget or not; best is what t holds at first, or better. */
+/* From what t holds, within its budget or not. */
 void rf_graph_anneal(rf_graph_track *t, uint64_t seed, const rf_graph_limit *limit,
                      rf_graph_best *best);
 

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { PLAN_STATES = 1 << 20, PLAN_MOVES = 1 << 19, PLAN_SURVEY = 16 };
+enum { PLAN_STATES = 1 << 20, PLAN_MOVES = 1 << 19, PLAN_SURVEY = 16, PLAN_ROUNDS = 6 };
 
 /* ---- what does not depend on the budget ---- */
 
@@ -98,7 +98,8 @@ typedef struct plan_search {
     rf_graph_track track;
     rf_graph_greedy greedy;
     rf_graph_best best;
-    rf_graph_limit limit;
+    rf_graph_limit limit; /* of the whole call */
+    double begin;         /* what the clock showed at its begin */
 } plan_search;
 
 static size_t plan_room(const rf_graph *g)
@@ -167,9 +168,29 @@ static rf_status plan_first(plan_search *s, uint64_t budget)
     return plan_keep(s);
 }
 
-static int plan_in_time(const rf_graph_limit *limit)
+/* What is left of the limit, in milliseconds; at most zero if nothing is. */
+static double plan_left(const plan_search *s)
 {
-    return !limit->clock || limit->clock(limit->payload) < limit->until;
+    const rf_graph_limit *limit = &s->limit;
+    return limit->clock ? s->begin + limit->milliseconds - limit->clock(limit->payload) : INFINITY;
+}
+
+/* Annealing that begins hot again from the best plan so far finds more than one of the same length. */
+static rf_status plan_rounds(plan_search *s, uint64_t budget, uint64_t seed)
+{
+    rf_graph_sequence best = {s->best.v, 0, s->track.room};
+    double left = plan_left(s);
+    s->best.over = INFINITY;
+    plan_start(s, budget);
+    for (int round = 0; round < PLAN_ROUNDS && left > 0; round++, left = plan_left(s)) {
+        rf_graph_limit limit = s->limit;
+        limit.moves = s->limit.moves / PLAN_ROUNDS + 1;
+        limit.milliseconds = left / (PLAN_ROUNDS - round);
+        rf_graph_anneal(&s->track, seed + (uint64_t)round, &limit, &s->best);
+        best.num = s->best.num;
+        rf_graph_track_set(&s->track, &best, budget);
+    }
+    return best.num ? rf_graph_front_add(&s->p->front, s->best.v, s->best.num) : RF_OK;
 }
 
 static rf_status plan_search_run(plan_search *s, uint64_t budget, uint64_t seed)
@@ -177,28 +198,12 @@ static rf_status plan_search_run(plan_search *s, uint64_t budget, uint64_t seed)
     const rf_graph_planner *p = s->p;
     int open = budget < p->plain_peak && budget >= p->least.bytes;
     rf_status status = open ? plan_first(s, budget) : RF_OK;
-    if (!status && !p->surveyed && plan_in_time(&s->limit))
+    if (!status && !p->surveyed && plan_left(s) > 0)
         status = plan_survey(s);
-    if (status || !open || !plan_in_time(&s->limit))
+    if (status || !open)
         return status;
-    plan_start(s, budget);
-    rf_graph_anneal(&s->track, seed, &s->limit, &s->best);
-    return rf_graph_front_add(&s->p->front, s->best.v, s->best.num);
+    return plan_rounds(s, budget, seed);
 }
-
-static rf_status plan_heuristic(rf_graph_planner *p, uint64_t budget, const rf_graph_limit *limit,
-                                uint64_t seed)
-{
-    plan_search s;
-    rf_status status = plan_search_begin(&s, p);
-    s.limit = *limit;
-    if (!status)
-        status = plan_search_run(&s, budget, seed);
-    plan_search_end(&s);
-    return status;
-}
-
-/* ---- the answer ---- */
 
 static rf_graph_limit plan_limit(const rf_graph_options *o)
 {
@@ -207,21 +212,36 @@ static rf_graph_limit plan_limit(const rf_graph_options *o)
     if (timed) {
         limit.clock = o->clock;
         limit.payload = o->clock_payload;
-        limit.until = o->clock(o->clock_payload) + o->milliseconds;
+        limit.milliseconds = o->milliseconds;
     }
     return limit;
 }
 
+static rf_status plan_heuristic(rf_graph_planner *p, uint64_t budget, const rf_graph_options *o,
+                                double begin)
+{
+    plan_search s;
+    rf_status status = plan_search_begin(&s, p);
+    s.limit = plan_limit(o);
+    s.begin = begin;
+    if (!status)
+        status = plan_search_run(&s, budget, o->seed);
+    plan_search_end(&s);
+    return status;
+}
+
+/* ---- the answer ---- */
+
 static rf_status plan_find(rf_graph_planner *p, uint64_t budget, const rf_graph_options *o,
                            rf_graph_answer *out)
 {
-    rf_graph_limit limit = plan_limit(o);
+    double begin = o->clock ? o->clock(o->clock_payload) : 0;
     size_t states = o->exact_states ? o->exact_states : PLAN_STATES;
     rf_status status = RF_OK;
     if (plan_is_small(p->front.g) && !o->no_exact)
         status = plan_exact(p, budget, states, out);
     if (!status && !out->exact)
-        status = plan_heuristic(p, budget, &limit, o->seed);
+        status = plan_heuristic(p, budget, o, begin);
     if (budget >= p->plain_peak || budget < p->least.bytes)
         out->exact = 1; /* nothing is cheaper than everything once; nothing fits */
     return status;
