@@ -1,6 +1,7 @@
-/* graph.c: plans for profiled training graphs: how much longer a step takes, in % of the plain step,
- * when its budget is a share of the plain step's peak; after 0.1 s of planning and after 10 s, and
- * how long the first plan took. Beside each the most that it should be. `--tiny`: 0.1 s only.
+/* graph.c: plans for profiled training graphs: how much longer a step takes, in % of the plain
+ * step, when its budget is a share of the plain step's peak; after 0.1 s of planning and after 10
+ * s, and how long the first plan took. Beside each the most that it should be. `--tiny`: 0.1 s
+ * only.
  *
  *   graph [--tiny] [--seed N] [--seconds S]
  */
@@ -69,7 +70,8 @@ static void bench(const bench_goal *goal, double seconds, uint64_t seed)
         printf("  %-10s %2.0f %%   first %6.3f %% in %5.1f ms   0.1 s %6.3f %%", goal->name,
                100 * goal->share[i], first.overhead, 1000 * first.seconds, soon.overhead);
         if (seconds > 0)
-            printf("   %g s %6.3f %%", seconds, plan_for(&f.g, goal->share[i], seconds, seed).overhead);
+            printf("   %g s %6.3f %%", seconds,
+                   plan_for(&f.g, goal->share[i], seconds, seed).overhead);
         printf("   (goal %g)\n", goal->overhead[i]);
         fflush(stdout);
     }

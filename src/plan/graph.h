@@ -1,4 +1,5 @@
-/* graph.h: plans for graphs: which values to drop, and when to compute them again, in a byte budget.
+/* graph.h: plans for graphs: which values to drop, and when to compute them again, in a byte
+ * budget.
  *
  * A graph is a list of nodes in topological order. A node makes one value from the values of its
  * inputs; it costs time, its value takes bytes, and while it runs it may take a workspace besides.
@@ -34,7 +35,8 @@ typedef struct rf_graph_step {
     uint32_t drop; /* 1: give up its value; 0: run it */
 } rf_graph_step;
 
-/* RF_E_ARGUMENT with a reason if the arrays are no graph as above, or all bytes together pass 2^62. */
+/* RF_E_ARGUMENT with a reason if the arrays are no graph as above, or all bytes together pass 2^62.
+ */
 rf_status rf_graph_check(const rf_graph *g, const char **why);
 
 /* Into flags, one byte a node: 1 where every plan must run it for its own sake (once, or a value

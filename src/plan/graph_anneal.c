@@ -5,13 +5,14 @@
 #include <string.h>
 
 enum { ANNEAL_REACH = 64, ANNEAL_BUFFER = 2 * ANNEAL_REACH, ANNEAL_LOOK = 256 };
-static const double anneal_hot = 0.3, anneal_cold = 3e-3, anneal_rate = 1.1;
+static const double anneal_hot = 0.3, anneal_cold = 5e-3, anneal_rate = 1.2, anneal_little = 0.02;
 
 typedef struct anneal {
     rf_graph_track *t;
     uint64_t random;
-    double heat;  /* what a move may cost, about */
-    double price; /* of a byte over the budget   */
+    double heat;   /* what a move may cost, about          */
+    double price;  /* of a byte over the budget            */
+    double weight; /* of costs: little while nothing fits  */
     uint32_t list[ANNEAL_BUFFER];
     rf_graph_edit edit;
 } anneal;
@@ -45,6 +46,8 @@ static int anneal_insert(anneal *s)
         return 0;
     static const double keeps[4] = {0, 0, 0.3, 1};
     double keep = keeps[rf_graph_pick(&s->random, 4)];
+    if (rf_graph_pick(&s->random, 4) == 0) /* before its reader, but not right before */
+        read -= rf_graph_pick(&s->random, read - place + 1);
     size_t num = rf_graph_cut_chain(t, id, read, keep, &s->random, s->list);
     s->edit = (rf_graph_edit){read, read, s->list, num};
     return 1;
@@ -66,42 +69,66 @@ static int anneal_delete(anneal *s)
     return 1;
 }
 
+/* ---- shifts: a few executions in a row change places with some before or after them ---- */
+
 static size_t anneal_distance(anneal *s)
 {
     size_t most = (size_t)1 << rf_graph_pick(&s->random, 7);
     return 1 + rf_graph_pick(&s->random, most);
 }
 
+/* Whether place `first` has to stay before place `last`, for what it makes or is. */
+static int anneal_tied(const rf_graph_track *t, size_t first, size_t last)
+{
+    return t->node[first] == t->node[last] ||
+           (t->signature[last] & rf_graph_signature(t->node[first]) &&
+            rf_graph_reads(t->g, t->node[last], t->node[first]));
+}
+
+static int anneal_tied_to_any(const rf_graph_track *t, size_t first, size_t last, size_t end)
+{
+    while (last < end && !anneal_tied(t, first, last))
+        last++;
+    return last < end;
+}
+
+/* Exchange [from, middle) and [middle, to). */
+static int anneal_exchange(anneal *s, size_t from, size_t middle, size_t to)
+{
+    if (from == middle || middle == to)
+        return 0;
+    memcpy(s->list, s->t->node + middle, (to - middle) * sizeof *s->list);
+    memcpy(s->list + (to - middle), s->t->node + from, (middle - from) * sizeof *s->list);
+    s->edit = (rf_graph_edit){from, to, s->list, to - from};
+    return 1;
+}
+
+static size_t anneal_length(anneal *s, size_t most)
+{
+    size_t length = rf_graph_pick(&s->random, 4) ? 1 : 2 + rf_graph_pick(&s->random, 7);
+    return length < most ? length : most;
+}
+
 static int anneal_earlier(anneal *s)
 {
     const rf_graph_track *t = s->t;
     size_t place = rf_graph_pick(&s->random, t->num), to = place, far = anneal_distance(s);
-    uint32_t id = t->node[place];
-    for (; to > 0 && place - to < far; to--)
-        if (t->node[to - 1] == id || rf_graph_reads(t->g, id, t->node[to - 1]))
-            break;
-    if (to == place)
-        return 0;
-    s->list[0] = id;
-    memcpy(s->list + 1, t->node + to, (place - to) * sizeof *s->list);
-    s->edit = (rf_graph_edit){to, place + 1, s->list, place + 1 - to};
-    return 1;
+    size_t end = place + anneal_length(s, t->num - place);
+    while (to > 0 && place - to < far && !anneal_tied_to_any(t, to - 1, place, end))
+        to--;
+    return anneal_exchange(s, to, place, end);
 }
 
 static int anneal_later(anneal *s)
 {
     const rf_graph_track *t = s->t;
-    size_t place = rf_graph_pick(&s->random, t->num), to = place, far = anneal_distance(s);
-    uint32_t id = t->node[place];
-    for (; to + 1 < t->num && to - place < far; to++)
-        if (t->node[to + 1] == id || rf_graph_reads(t->g, t->node[to + 1], id))
-            break;
-    if (to == place)
-        return 0;
-    memcpy(s->list, t->node + place + 1, (to - place) * sizeof *s->list);
-    s->list[to - place] = id;
-    s->edit = (rf_graph_edit){place, to + 1, s->list, to + 1 - place};
-    return 1;
+    size_t place = rf_graph_pick(&s->random, t->num), far = anneal_distance(s);
+    size_t end = place + anneal_length(s, t->num - place), to = end;
+    for (; to < t->num && to - end < far; to++)
+        for (size_t at = place; at < end; at++)
+            if (anneal_tied(t, at, to))
+                return anneal_exchange(s, place, end, to);
+    return anneal_exchange(s, place, end, to);
 }
 
 static int anneal_move(anneal *s)
@@ -126,7 +153,7 @@ static int anneal_move(anneal *s)
 
 static int anneal_accepts(anneal *s, const rf_graph_trial *trial)
 {
-    double more = trial->cost - s->t->cost + s->price * (trial->over - s->t->over[0]);
+    double more = s->weight * (trial->cost - s->t->cost) + s->price * (trial->over - s->t->over[0]);
     return more <= 0 || rf_graph_chance(&s->random) < exp(-more / s->heat);
 }
 
@@ -162,6 +189,17 @@ static double anneal_progress(const rf_graph_limit *limit, uint64_t move, double
     return progress;
 }
 
+/* Cool down, and keep to the budget's edge, on both sides of which the best plans are near: a byte
+ * costs more while the budget is passed, less while it is kept. Before any plan kept it, what
+ * counts is to find one: then costs weigh little, and the price stays, lest all moves freeze. */
+static void anneal_adjust(anneal *s, double mean, double progress, const rf_graph_best *best)
+{
+    s->heat = mean * anneal_hot * pow(anneal_cold / anneal_hot, progress);
+    s->weight = best->over > 0 ? anneal_little : 1;
+    if (best->over == 0)
+        s->price *= s->t->over[0] > 0 ? anneal_rate : 1 / anneal_rate;
+}
+
 void rf_graph_anneal(rf_graph_track *t, uint64_t seed, const rf_graph_limit *limit,
                      rf_graph_best *best)
 {
@@ -174,8 +212,7 @@ void rf_graph_anneal(rf_graph_track *t, uint64_t seed, const rf_graph_limit *lim
             double progress = anneal_progress(limit, move, begin);
             if (!(progress < 1))
                 return;
-            s.heat = mean * anneal_hot * pow(anneal_cold / anneal_hot, progress);
-            s.price *= t->over[0] > 0 ? anneal_rate : 1 / anneal_rate;
+            anneal_adjust(&s, mean, progress, best);
         }
         if (!anneal_move(&s))
             continue;

@@ -1,5 +1,5 @@
-/* graph_cut.c: see graph_cut.h. Invariant: a chain holds each node once, and falls in number while it
- * is made; ids are topological, so that turned around it is an order in which it can run. */
+/* graph_cut.c: see graph_cut.h. Invariant: a chain holds each node once, and falls in number while
+ * it is made; ids are topological, so that turned around it is an order in which it can run. */
 #include "plan/graph_cut.h"
 
 /* Put id into the falling list [from, num) if it is not there. */

@@ -1,6 +1,6 @@
-/* graph_cut.h: cutting an interval. A value that is stored but not read for a while is given up, and
- * computed again right before its next reader; what it is computed from may be gone there as well,
- * and is then computed again too, or kept until then. Greedy search and annealing share this.
+/* graph_cut.h: cutting an interval. A value that is stored but not read for a while is given up,
+ * and computed again right before its next reader; what it is computed from may be gone there as
+ * well, and is then computed again too, or kept until then. Greedy search and annealing share this.
  */
 #ifndef RF_PLAN_GRAPH_CUT_H
 #define RF_PLAN_GRAPH_CUT_H
@@ -31,8 +31,9 @@ static inline double rf_graph_chance(uint64_t *state)
     return (double)(rf_graph_random(state) >> 11) * 0x1p-53;
 }
 
-/* What must run before `place` to have id there, in order, into list[RF_GRAPH_CUT_MOST]; returns how
- * many. Each input that is not stored there is kept until then with this chance, else computed. */
+/* What must run before `place` to have id there, in order, into list[RF_GRAPH_CUT_MOST]; returns
+ * how many. Each input that is not stored there is kept until then with this chance, else computed.
+ */
 size_t rf_graph_cut_chain(const rf_graph_track *t, uint32_t id, size_t place, double keep,
                           uint64_t *random, uint32_t *list);
 

@@ -1,12 +1,12 @@
 /* graph_exact.c: the best plan of a small graph, by A* search.
  *
- * A state is the set of stored values and the set of goals done, 32 bits each. Its edges: run a node
- * whose inputs are stored, or drop a value. The search is complete although it does less than all:
- *   a value that leads to nothing which is still wanted is dropped at once, and never computed;
- *   any other is dropped only while something that could run does not fit (dropping can wait so long).
- * What a state still costs at least: every node that is wanted, or needed for one and not stored, runs
- * once more. No edge lowers that by more than its own cost, so the first end that is taken from the
- * heap is optimal. Among equals the one nearest to its end goes first.
+ * A state is the set of stored values and the set of goals done, 32 bits each. Its edges: run a
+ * node whose inputs are stored, or drop a value. The search is complete although it does less than
+ * all: a value that leads to nothing which is still wanted is dropped at once, and never computed;
+ *   any other is dropped only while something that could run does not fit (dropping can wait so
+ * long). What a state still costs at least: every node that is wanted, or needed for one and not
+ * stored, runs once more. No edge lowers that by more than its own cost, so the first end that is
+ * taken from the heap is optimal. Among equals the one nearest to its end goes first.
  *
  * The search for the smallest peak differs in what g means: the largest live bytes so far.
  */

@@ -1,5 +1,5 @@
-/* graph_front.c: see graph_front.h. Invariant: peaks rise strictly and costs fall strictly, and each
- * point's peak and cost are what rf_graph_simulate said of its steps. */
+/* graph_front.c: see graph_front.h. Invariant: peaks rise strictly and costs fall strictly, and
+ * each point's peak and cost are what rf_graph_simulate said of its steps. */
 #include "plan/graph_front.h"
 
 #include <string.h>

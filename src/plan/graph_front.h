@@ -24,8 +24,8 @@ typedef struct rf_graph_front {
 void rf_graph_front_begin(rf_graph_front *f, const rf_allocator *a, const rf_graph *g);
 void rf_graph_front_end(rf_graph_front *f);
 
-/* Simulate v[0 .. num), and keep it if no plan of the front is as good in both. RF_E_STATE: it is no
- * plan. After RF_E_MEMORY the front is as before. */
+/* Simulate v[0 .. num), and keep it if no plan of the front is as good in both. RF_E_STATE: it is
+ * no plan. After RF_E_MEMORY the front is as before. */
 rf_status rf_graph_front_add(rf_graph_front *f, const uint32_t *v, size_t num);
 
 /* The cheapest plan within budget (borrowed until the next add); NULL if there is none. */

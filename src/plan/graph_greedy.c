@@ -1,9 +1,10 @@
-/* graph_greedy.c: see graph_greedy.h. Each round takes the place where most is live and cuts there the
- * interval that costs least for each byte that it takes off the budget's excess, all places counted.
- * Invariant: each cut makes the sum of bytes over the budget smaller, so that the rounds end.
+/* graph_greedy.c: see graph_greedy.h. Each round takes the place where most is live and cuts there
+ * the interval that costs least for each byte that it takes off the budget's excess, all places
+ * counted. Invariant: each cut makes the sum of bytes over the budget smaller, so that the rounds
+ * end.
  *
- * A cut is tried in full only while it may be the best: it costs at least its own node's run, and takes
- * off at most its bytes at each place of its interval. */
+ * A cut is tried in full only while it may be the best: it costs at least its own node's run, and
+ * takes off at most its bytes at each place of its interval. */
 #include "plan/graph_greedy.h"
 #include "plan/graph_cut.h"
 
@@ -42,8 +43,8 @@ static size_t greedy_highest(const rf_graph_track *t)
     return best;
 }
 
-/* Of every value that is stored while `top` runs: the last place at or below top that reads or makes
- * it, and the first one above that reads it. */
+/* Of every value that is stored while `top` runs: the last place at or below top that reads or
+ * makes it, and the first one above that reads it. */
 static void greedy_readers(rf_graph_greedy *s, size_t top)
 {
     const rf_graph_track *t = s->t;

@@ -3,11 +3,18 @@
 #include "plan/graph_plan.h"
 #include "plan/graph_anneal.h"
 #include "plan/graph_greedy.h"
+#include "plan/graph_window.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { PLAN_STATES = 1 << 20, PLAN_MOVES = 1 << 19, PLAN_SURVEY = 16, PLAN_ROUNDS = 6 };
+enum {
+    PLAN_STATES = 1 << 20,
+    PLAN_MOVES = 1 << 19,
+    PLAN_SURVEY = 16,
+    PLAN_ROUNDS = 4,
+    PLAN_STRIDE = 4
+};
 
 /* ---- what does not depend on the budget ---- */
 
@@ -57,12 +64,13 @@ void rf_graph_planner_end(rf_graph_planner *p)
 
 /* ---- small graphs ---- */
 
-static int plan_is_small(const rf_graph *g)
+/* Whether every sum of bytes is exact as a double, which exact search asks for. */
+static int plan_has_exact_bytes(const rf_graph *g)
 {
     uint64_t sum = 0;
     for (size_t id = 0; id < g->num_nodes; id++)
         sum += g->nodes[id].bytes + g->nodes[id].workspace;
-    return g->num_nodes <= RF_GRAPH_SMALL && sum <= (uint64_t)1 << 53;
+    return sum <= (uint64_t)1 << 53;
 }
 
 static rf_status plan_exact(rf_graph_planner *p, uint64_t budget, size_t states,
@@ -111,7 +119,8 @@ static rf_status plan_search_begin(plan_search *s, rf_graph_planner *p)
 {
     const rf_allocator *a = p->front.a;
     *s = (plan_search){.p = p};
-    rf_status status = rf_graph_track_begin(&s->track, a, p->front.g, p->goals, plan_room(p->front.g));
+    rf_status status =
+        rf_graph_track_begin(&s->track, a, p->front.g, p->goals, plan_room(p->front.g));
     if (!status)
         status = rf_graph_greedy_begin(&s->greedy, &s->track);
     if (!status && !(s->best.v = rf_allocator_get(a, s->track.room * sizeof *s->best.v)))
@@ -158,16 +167,6 @@ static rf_status plan_survey(plan_search *s)
     return status;
 }
 
-static rf_status plan_first(plan_search *s, uint64_t budget)
-{
-    rf_graph_sequence now = {s->track.node, 0, s->track.room};
-    for (; now.num < s->p->front.g->num_nodes; now.num++)
-        now.v[now.num] = (uint32_t)now.num;
-    rf_graph_track_set(&s->track, &now, budget);
-    rf_graph_greedy_run(&s->greedy);
-    return plan_keep(s);
-}
-
 /* What is left of the limit, in milliseconds; at most zero if nothing is. */
 static double plan_left(const plan_search *s)
 {
@@ -175,22 +174,49 @@ static double plan_left(const plan_search *s)
     return limit->clock ? s->begin + limit->milliseconds - limit->clock(limit->payload) : INFINITY;
 }
 
-/* Annealing that begins hot again from the best plan so far finds more than one of the same length. */
+/* Make every part of the track's plan as cheap as it can be by itself. */
+static rf_status plan_polish(plan_search *s)
+{
+    rf_graph_track *t = &s->track;
+    rf_status status = RF_OK;
+    int better;
+    if (!plan_has_exact_bytes(t->g))
+        return RF_OK;
+    for (size_t from = 0; from < t->num && !status && plan_left(s) > 0; from += PLAN_STRIDE)
+        status = rf_graph_window_solve(t, from, &better);
+    return status;
+}
+
+static rf_status plan_first(plan_search *s, uint64_t budget)
+{
+    rf_graph_sequence now = {s->track.node, 0, s->track.room};
+    for (; now.num < s->p->front.g->num_nodes; now.num++)
+        now.v[now.num] = (uint32_t)now.num;
+    rf_graph_track_set(&s->track, &now, budget);
+    rf_graph_greedy_run(&s->greedy);
+    rf_status status = plan_polish(s);
+    return status ? status : plan_keep(s);
+}
+
+/* Annealing that begins hot again from the best plan so far finds more than one of the same length.
+ */
 static rf_status plan_rounds(plan_search *s, uint64_t budget, uint64_t seed)
 {
     rf_graph_sequence best = {s->best.v, 0, s->track.room};
     double left = plan_left(s);
+    rf_status status = RF_OK;
     s->best.over = INFINITY;
     plan_start(s, budget);
-    for (int round = 0; round < PLAN_ROUNDS && left > 0; round++, left = plan_left(s)) {
+    for (int round = 0; round < PLAN_ROUNDS && left > 0 && !status; round++, left = plan_left(s)) {
         rf_graph_limit limit = s->limit;
         limit.moves = s->limit.moves / PLAN_ROUNDS + 1;
         limit.milliseconds = left / (PLAN_ROUNDS - round);
         rf_graph_anneal(&s->track, seed + (uint64_t)round, &limit, &s->best);
         best.num = s->best.num;
         rf_graph_track_set(&s->track, &best, budget);
+        status = plan_polish(s);
     }
-    return best.num ? rf_graph_front_add(&s->p->front, s->best.v, s->best.num) : RF_OK;
+    return status ? status : plan_keep(s);
 }
 
 static rf_status plan_search_run(plan_search *s, uint64_t budget, uint64_t seed)
@@ -238,7 +264,7 @@ static rf_status plan_find(rf_graph_planner *p, uint64_t budget, const rf_graph_
     double begin = o->clock ? o->clock(o->clock_payload) : 0;
     size_t states = o->exact_states ? o->exact_states : PLAN_STATES;
     rf_status status = RF_OK;
-    if (plan_is_small(p->front.g) && !o->no_exact)
+    if (p->front.g->num_nodes <= RF_GRAPH_SMALL && plan_has_exact_bytes(p->front.g) && !o->no_exact)
         status = plan_exact(p, budget, states, out);
     if (!status && !out->exact)
         status = plan_heuristic(p, budget, o, begin);

@@ -1,8 +1,8 @@
 /* graph_plan.h: a plan for a graph within a budget, by all means that there are.
  *
  * Small graphs are searched exactly. Others get a first plan by cutting intervals greedily, within
- * milliseconds, and then a better one for as long as they are given. What is found for one budget is
- * kept for the others. */
+ * milliseconds, and then a better one for as long as they are given. What is found for one budget
+ * is kept for the others. */
 #ifndef RF_PLAN_GRAPH_PLAN_H
 #define RF_PLAN_GRAPH_PLAN_H
 
@@ -22,12 +22,12 @@ typedef struct rf_graph_options {
 /* What is known of a graph, for one budget and all that were asked before. */
 typedef struct rf_graph_planner {
     rf_graph_front front;
-    uint8_t *goals;            /* [nodes] */
-    double plain_cost;         /* of everything once, in the order of ids */
+    uint8_t *goals;    /* [nodes] */
+    double plain_cost; /* of everything once, in the order of ids */
     uint64_t plain_peak;
-    rf_graph_footprint least;  /* no plan has a smaller peak              */
-    int surveyed;    /* 1: plans of small peak were looked for                          */
-    int least_found; /* 1: front.v[0] has the smallest peak that any plan has, proved   */
+    rf_graph_footprint least; /* no plan has a smaller peak              */
+    int surveyed;             /* 1: plans of small peak were looked for                          */
+    int least_found;          /* 1: front.v[0] has the smallest peak that any plan has, proved   */
 } rf_graph_planner;
 
 typedef struct rf_graph_answer {

@@ -49,9 +49,9 @@ typedef struct rf_graph_small {
 void rf_graph_small_from(rf_graph_small *p, const rf_graph *g);
 
 typedef struct rf_graph_exact {
-    int proved;   /* the search came to its end: what follows is the best there is         */
-    int found;    /* the sequence is a plan                                                */
-    double best;  /* its cost, or, of the search for it, its peak                          */
+    int proved;    /* the search came to its end: what follows is the best there is         */
+    int found;     /* the sequence is a plan                                                */
+    double best;   /* its cost, or, of the search for it, its peak                          */
     size_t states; /* how many were looked at */
 } rf_graph_exact;
 /* The cheapest sequence within budget, appended to s. At most max_states states are looked at;

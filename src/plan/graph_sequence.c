@@ -1,5 +1,5 @@
-/* graph_sequence.c: sequences of executions, and the steps that one means. Invariant: the steps of a
- * sequence store a value exactly while an execution to come still reads it. */
+/* graph_sequence.c: sequences of executions, and the steps that one means. Invariant: the steps of
+ * a sequence store a value exactly while an execution to come still reads it. */
 #include "plan/graph_search.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
-/* graph_track.c: see graph_track.h. Invariant: sets[num] is empty, and sets[0] too, since nothing is
- * stored before the first execution; an edit that would leave something there is no plan. Everything
- * that a place has is a function of the nodes from there to the end. */
+/* graph_track.c: see graph_track.h. Invariant: sets[num] is empty, and sets[0] too, since nothing
+ * is stored before the first execution; an edit that would leave something there is no plan.
+ * Everything that a place has is a function of the nodes from there to the end. */
 #include "plan/graph_track.h"
 
 #include <string.h>
@@ -231,7 +231,8 @@ static void track_fill(rf_graph_track *t, size_t from, size_t to)
     }
 }
 
-/* Add to what runs in place of the edit what runs below it, down to `stop`, less what is useless. */
+/* Add to what runs in place of the edit what runs below it, down to `stop`, less what is useless.
+ */
 static void track_gather(rf_graph_track *t, size_t stop, size_t from)
 {
     size_t i = 0;

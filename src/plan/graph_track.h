@@ -1,11 +1,11 @@
 /* graph_track.h: a sequence whose bytes are known at every place, and what an edit would change.
  *
  * Read from its end, a sequence needs no memory but one set: the values that must be stored before
- * place t, which are those before t + 1, less what t makes, plus what t reads. An edit of a few places
- * changes these sets from there downwards, by a few values, until each of them met the execution or
- * the reader that it comes from. In between the live bytes of all places change by one same amount.
- * So an edit is tried by walking over the few places that touch one of these values (a signature of
- * 64 bits a place finds them), and by one pass over the live bytes of those between.
+ * place t, which are those before t + 1, less what t makes, plus what t reads. An edit of a few
+ * places changes these sets from there downwards, by a few values, until each of them met the
+ * execution or the reader that it comes from. In between the live bytes of all places change by one
+ * same amount. So an edit is tried by walking over the few places that touch one of these values (a
+ * signature of 64 bits a place finds them), and by one pass over the live bytes of those between.
  */
 #ifndef RF_PLAN_GRAPH_TRACK_H
 #define RF_PLAN_GRAPH_TRACK_H

@@ -1,5 +1,5 @@
-/* graph_file.h: reads the graphs of tests/data/graphs, for tests and benches. Of damaged files it says
- * only that they are; what a user gives the command goes through a reader that says why. */
+/* graph_file.h: reads the graphs of tests/data/graphs, for tests and benches. Of damaged files it
+ * says only that they are; what a user gives the command goes through a reader that says why. */
 #ifndef RF_SUPPORT_GRAPH_FILE_H
 #define RF_SUPPORT_GRAPH_FILE_H
 

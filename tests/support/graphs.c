@@ -19,10 +19,8 @@ void graph_case_begin(graph_case *c)
 uint32_t graph_case_add(graph_case *c, double cost, uint64_t bytes, int once)
 {
     assert_true(c->g.num_nodes < GRAPH_NODES);
-    c->nodes[c->g.num_nodes] = (rf_graph_node){.cost = cost,
-                                               .bytes = bytes,
-                                               .first_input = (uint32_t)c->g.num_inputs,
-                                               .once = once != 0};
+    c->nodes[c->g.num_nodes] = (rf_graph_node){
+        .cost = cost, .bytes = bytes, .first_input = (uint32_t)c->g.num_inputs, .once = once != 0};
     return (uint32_t)c->g.num_nodes++;
 }
 
@@ -37,7 +35,8 @@ void graph_case_input(graph_case *c, uint32_t input)
 
 static uint32_t random_node(graph_case *c, int once, uint64_t *random)
 {
-    uint32_t id = graph_case_add(c, (double)rf_graph_pick(random, 10), rf_graph_pick(random, 9), once);
+    uint32_t id =
+        graph_case_add(c, (double)rf_graph_pick(random, 10), rf_graph_pick(random, 9), once);
     if (rf_graph_pick(random, 4) == 0)
         c->nodes[id].workspace = rf_graph_pick(random, 5);
     return id;

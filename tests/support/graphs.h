@@ -21,9 +21,9 @@ void graph_case_input(graph_case *c, uint32_t input); /* of the last node */
 /* A random step of training, or any graph, of at most num nodes; what it is follows from random. */
 void graph_case_random(graph_case *c, size_t num, uint64_t *random);
 
-/* The cheapest plan within budget, by Dijkstra's search over all that could be done: every subset of
- * values, every drop, every repetition. For at most 9 nodes of which at most 7 are goals, with whole
- * costs. Negative: there is none. */
+/* The cheapest plan within budget, by Dijkstra's search over all that could be done: every subset
+ * of values, every drop, every repetition. For at most 9 nodes of which at most 7 are goals, with
+ * whole costs. Negative: there is none. */
 double graph_case_exhaustive(const graph_case *c, uint64_t budget);
 
 /* tests/data/graphs/<name>.json; freed with graph_file_free. */

@@ -125,7 +125,8 @@ static void test_heuristics(void **state)
         rf_graph_planner_end(&exact);
         rf_graph_planner_end(&other);
     }
-    printf("# %zu plans, %zu with repetitions, %zu within 1 %%, %zu beyond 5 %%, worst %.3f, %zu missed\n",
+    printf("# %zu plans, %zu with repetitions, %zu within 1 %%, %zu beyond 5 %%, worst %.3f, %zu "
+           "missed\n",
            all, repeated, near, far, worst, missed);
 }
 

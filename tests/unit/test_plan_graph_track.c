@@ -1,5 +1,5 @@
-/* Tracks: what an edit is said to change is what changes. Random edits of random plans, each against
- * the simulator and against a track made anew. */
+/* Tracks: what an edit is said to change is what changes. Random edits of random plans, each
+ * against the simulator and against a track made anew. */
 #include "plan/graph_cut.h"
 #include "support/graphs.h"
 
