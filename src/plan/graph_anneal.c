@@ -5,11 +5,12 @@
 #include <string.h>
 
 enum { ANNEAL_REACH = 64, ANNEAL_BUFFER = 2 * ANNEAL_REACH, ANNEAL_LOOK = 256 };
-static const double anneal_hot = 0.3, anneal_cold = 5e-3, anneal_rate = 1.2, anneal_little = 0.02;
+static const double anneal_cold = 5e-3, anneal_rate = 1.2, anneal_little = 0.02;
 
 typedef struct anneal {
     rf_graph_track *t;
     uint64_t random;
+    double mean;   /* cost of a node that may run again    */
     double heat;   /* what a move may cost, about          */
     double price;  /* of a byte over the budget            */
     double weight; /* of costs: little while nothing fits  */
@@ -192,27 +193,27 @@ static double anneal_progress(const rf_graph_limit *limit, uint64_t move, double
 /* Cool down, and keep to the budget's edge, on both sides of which the best plans are near: a byte
  * costs more while the budget is passed, less while it is kept. Before any plan kept it, what
  * counts is to find one: then costs weigh little, and the price stays, lest all moves freeze. */
-static void anneal_adjust(anneal *s, double mean, double progress, const rf_graph_best *best)
+static void anneal_adjust(anneal *s, double hot, double progress, const rf_graph_best *best)
 {
-    s->heat = mean * anneal_hot * pow(anneal_cold / anneal_hot, progress);
+    s->heat = s->mean * hot * pow(anneal_cold / hot, progress);
     s->weight = best->over > 0 ? anneal_little : 1;
     if (best->over == 0)
         s->price *= s->t->over[0] > 0 ? anneal_rate : 1 / anneal_rate;
 }
 
-void rf_graph_anneal(rf_graph_track *t, uint64_t seed, const rf_graph_limit *limit,
-                     rf_graph_best *best)
+void rf_graph_anneal(rf_graph_track *t, const rf_graph_round *round, rf_graph_best *best)
 {
-    anneal s = {.t = t, .random = seed};
-    double mean = anneal_mean(t), begin = limit->clock ? limit->clock(limit->payload) : 0;
-    s.price = 10 * mean / ((double)t->budget + 1);
+    const rf_graph_limit *limit = &round->limit;
+    double begin = limit->clock ? limit->clock(limit->payload) : 0;
+    anneal s = {.t = t, .random = round->seed, .mean = anneal_mean(t)};
+    s.price = round->price > 0 ? round->price : 10 * s.mean / ((double)t->budget + 1);
     anneal_keep(t, best);
     for (uint64_t move = 0;; move++) {
         if (move % ANNEAL_LOOK == 0) {
             double progress = anneal_progress(limit, move, begin);
             if (!(progress < 1))
                 return;
-            anneal_adjust(&s, mean, progress, best);
+            anneal_adjust(&s, round->heat, progress, best);
         }
         if (!anneal_move(&s))
             continue;

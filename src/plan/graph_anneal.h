@@ -20,8 +20,14 @@ typedef struct rf_graph_best {
     double over, cost; /* over is infinite before the first */
 } rf_graph_best;
 
+typedef struct rf_graph_round {
+    uint64_t seed;
+    double heat;  /* at its begin: what a move may cost, as a share of the mean cost of a node */
+    double price; /* at its begin: what a byte over the budget costs; 0: not known            */
+    rf_graph_limit limit;
+} rf_graph_round;
+
 /* From what t holds, within its budget or not. */
-void rf_graph_anneal(rf_graph_track *t, uint64_t seed, const rf_graph_limit *limit,
-                     rf_graph_best *best);
+void rf_graph_anneal(rf_graph_track *t, const rf_graph_round *round, rf_graph_best *best);
 
 #endif

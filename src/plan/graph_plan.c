@@ -8,13 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-enum {
-    PLAN_STATES = 1 << 20,
-    PLAN_MOVES = 1 << 19,
-    PLAN_SURVEY = 16,
-    PLAN_ROUNDS = 4,
-    PLAN_STRIDE = 4
-};
+enum { PLAN_STATES = 1 << 20, PLAN_MOVES = 1 << 19, PLAN_SURVEY = 16, PLAN_STRIDE = 4 };
 
 /* ---- what does not depend on the budget ---- */
 
@@ -108,6 +102,7 @@ typedef struct plan_search {
     rf_graph_best best;
     rf_graph_limit limit; /* of the whole call */
     double begin;         /* what the clock showed at its begin */
+    double price;         /* what greedy search paid for a byte less over the budget; 0: nothing */
 } plan_search;
 
 static size_t plan_room(const rf_graph *g)
@@ -193,25 +188,31 @@ static rf_status plan_first(plan_search *s, uint64_t budget)
     for (; now.num < s->p->front.g->num_nodes; now.num++)
         now.v[now.num] = (uint32_t)now.num;
     rf_graph_track_set(&s->track, &now, budget);
+    double cost = s->track.cost, over = s->track.over[0];
     rf_graph_greedy_run(&s->greedy);
-    rf_status status = plan_polish(s);
-    return status ? status : plan_keep(s);
+    if (s->track.over[0] < over)
+        s->price = (s->track.cost - cost) / (over - s->track.over[0]);
+    return plan_keep(s);
 }
 
 /* Annealing that begins hot again from the best plan so far finds more than one of the same length.
+ * The first rounds are cooler: where moves are few for the size of the graph, they are what helps.
  */
+static const double plan_heats[] = {0.03, 0.1, 0.3, 0.3, 0.3, 0.3};
+enum { PLAN_ROUNDS = sizeof plan_heats / sizeof *plan_heats };
+
 static rf_status plan_rounds(plan_search *s, uint64_t budget, uint64_t seed)
 {
     rf_graph_sequence best = {s->best.v, 0, s->track.room};
-    double left = plan_left(s);
-    rf_status status = RF_OK;
     s->best.over = INFINITY;
     plan_start(s, budget);
-    for (int round = 0; round < PLAN_ROUNDS && left > 0 && !status; round++, left = plan_left(s)) {
-        rf_graph_limit limit = s->limit;
-        limit.moves = s->limit.moves / PLAN_ROUNDS + 1;
-        limit.milliseconds = left / (PLAN_ROUNDS - round);
-        rf_graph_anneal(&s->track, seed + (uint64_t)round, &limit, &s->best);
+    rf_status status = plan_polish(s);
+    double left;
+    for (int i = 0; i < PLAN_ROUNDS && !status && (left = plan_left(s)) > 0; i++) {
+        rf_graph_round round = {seed + (uint64_t)i, plan_heats[i], s->price, s->limit};
+        round.limit.moves = s->limit.moves / PLAN_ROUNDS + 1;
+        round.limit.milliseconds = left / (PLAN_ROUNDS - i);
+        rf_graph_anneal(&s->track, &round, &s->best);
         best.num = s->best.num;
         rf_graph_track_set(&s->track, &best, budget);
         status = plan_polish(s);

@@ -90,44 +90,115 @@ static void test_exact_is_exhaustive(void **state)
     printf("# %zu infeasible, %zu with repetitions\n", infeasible, dearer);
 }
 
-/* The heuristics alone, against exact search: never below it, nearly always within 1 %. */
+/* How plans by heuristics alone compare with the best there are. */
+typedef struct comparison {
+    size_t all, repeated, near, far, missed;
+    double worst;
+} comparison;
+
+static void compare_plans(const graph_case *c, uint64_t *random, comparison *sum)
+{
+    rf_graph_planner exact, other;
+    rf_graph_answer a, b;
+    begin(&exact, c);
+    begin(&other, c);
+    uint64_t budget = some_budget(&exact, random);
+    rf_graph_options opts = {.size = sizeof opts, .moves = 20000, .no_exact = 1};
+    answer(&exact, budget, NULL, &a);
+    answer(&other, budget, &opts, &b);
+    assert_true(a.exact);
+    assert_true(a.feasible || !b.feasible);
+    assert_true(a.smallest_budget <= b.smallest_budget);
+    if (a.feasible && b.feasible) {
+        assert_true(b.cost >= a.cost && b.cost_bound <= a.cost);
+        sum->all++;
+        sum->repeated += a.cost > a.plain_cost;
+        sum->near += b.cost <= a.cost * 1.01;
+        sum->far += b.cost > a.cost * 1.05;
+        if (a.cost > 0 && b.cost / a.cost > sum->worst)
+            sum->worst = b.cost / a.cost;
+    }
+    sum->missed += a.feasible && !b.feasible;
+    rf_graph_answer_end(&memory, &a);
+    rf_graph_answer_end(&memory, &b);
+    rf_graph_planner_end(&exact);
+    rf_graph_planner_end(&other);
+}
+
+static comparison compare_all(size_t num, size_t least, size_t range)
+{
+    comparison sum = {0};
+    uint64_t random = 2;
+    for (size_t i = 0; i < cases(num); i++) {
+        graph_case c;
+        graph_case_random(&c, least + rf_graph_pick(&random, range), &random);
+        compare_plans(&c, &random, &sum);
+    }
+    printf("# %zu plans, %zu with repetitions, %zu within 1 %%, %zu beyond 5 %%, worst %.3f, "
+           "%zu missed\n",
+           sum.all, sum.repeated, sum.near, sum.far, sum.worst, sum.missed);
+    return sum;
+}
+
+/* Never below exact search, nearly always within 1 %, and a plan where there is one. */
 static void test_heuristics(void **state)
 {
     (void)state;
-    uint64_t random = 2;
-    size_t all = 0, near = 0, far = 0, missed = 0, repeated = 0;
-    double worst = 0;
-    for (size_t i = 0; i < cases(1000); i++) {
+    comparison sum = compare_all(1000, 8, 9);
+    assert_true(sum.near >= sum.all * 95 / 100 && sum.far == 0);
+    assert_true(sum.missed <= sum.all / 200);
+}
+
+/* Graphs that no part solved exactly covers. */
+static void test_heuristics_larger(void **state)
+{
+    (void)state;
+    comparison sum = compare_all(60, 20, 5);
+    assert_true(sum.near >= sum.all * 90 / 100 && sum.far <= sum.all / 20);
+    assert_true(sum.missed <= sum.all / 10);
+}
+
+static double cost_of(const graph_case *c, uint64_t budget)
+{
+    rf_graph_planner p;
+    rf_graph_answer a;
+    begin(&p, c);
+    answer(&p, budget, NULL, &a);
+    rf_graph_answer_end(&memory, &a);
+    rf_graph_planner_end(&p);
+    return a.feasible ? a.cost : -1;
+}
+
+/* V16.5 and V16.6: scaled bytes change nothing, scaled costs scale the cost, a node that is nothing
+ * changes nothing, and more budget never costs more. */
+static void test_properties(void **state)
+{
+    (void)state;
+    uint64_t random = 5;
+    for (size_t i = 0; i < cases(300); i++) {
         graph_case c;
-        graph_case_random(&c, 8 + rf_graph_pick(&random, 9), &random);
-        rf_graph_planner exact, other;
-        begin(&exact, &c);
-        begin(&other, &c);
-        uint64_t budget = some_budget(&exact, &random);
-        rf_graph_options opts = {.size = sizeof opts, .moves = 20000, .no_exact = 1};
-        rf_graph_answer a, b;
-        answer(&exact, budget, NULL, &a);
-        answer(&other, budget, &opts, &b);
-        assert_true(a.exact);
-        assert_true(a.feasible || !b.feasible);
-        if (a.feasible && b.feasible) {
-            assert_true(b.cost >= a.cost);
-            all++;
-            repeated += a.cost > a.plain_cost;
-            near += b.cost <= a.cost * 1.01;
-            far += b.cost > a.cost * 1.05;
-            if (a.cost > 0 && b.cost / a.cost > worst)
-                worst = b.cost / a.cost;
+        graph_case_random(&c, 6 + rf_graph_pick(&random, 11), &random);
+        rf_graph_planner p;
+        begin(&p, &c);
+        uint64_t budget = some_budget(&p, &random);
+        rf_graph_planner_end(&p);
+        double cost = cost_of(&c, budget), more = cost_of(&c, budget + 1);
+        assert_true(cost < 0 || (more >= 0 && more <= cost));
+        graph_case scaled = c;
+        scaled.g.nodes = scaled.nodes;
+        scaled.g.inputs = scaled.inputs;
+        for (size_t k = 0; k < c.g.num_nodes; k++) {
+            scaled.nodes[k].bytes *= 4096;
+            scaled.nodes[k].workspace *= 4096;
+            scaled.nodes[k].cost *= 4;
         }
-        missed += a.feasible && !b.feasible;
-        rf_graph_answer_end(&memory, &a);
-        rf_graph_answer_end(&memory, &b);
-        rf_graph_planner_end(&exact);
-        rf_graph_planner_end(&other);
+        assert_true(cost_of(&scaled, budget * 4096) == (cost < 0 ? -1 : 4 * cost));
+        uint32_t last = (uint32_t)c.g.num_nodes - 1;
+        graph_case_add(&c, 0, 0, i % 2);
+        if (i % 3 == 0 && c.nodes[last].bytes == 0)
+            graph_case_input(&c, last);
+        assert_true(cost_of(&c, budget) == cost);
     }
-    printf("# %zu plans, %zu with repetitions, %zu within 1 %%, %zu beyond 5 %%, worst %.3f, %zu "
-           "missed\n",
-           all, repeated, near, far, worst, missed);
 }
 
 int main(void)
@@ -135,6 +206,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exact_is_exhaustive),
         cmocka_unit_test(test_heuristics),
+        cmocka_unit_test(test_heuristics_larger),
+        cmocka_unit_test(test_properties),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
