@@ -5,7 +5,7 @@
  * ends stays, so does everything outside, and a window that is cheaper makes the plan cheaper. */
 #include "plan/graph_window.h"
 
-enum { WINDOW_RUNS = 15, WINDOW_STATES = 1 << 14 };
+enum { WINDOW_RUNS = 20, WINDOW_STATES = 1 << 13 };
 
 typedef struct window {
     const rf_graph_track *t;

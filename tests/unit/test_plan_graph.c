@@ -366,7 +366,7 @@ static void test_profile_overheads(void **state)
     graph_file f;
     graph_read(&f, "unet");
     rf_graph_planner p;
-    rf_graph_options opts = {.size = sizeof opts, .moves = 200000};
+    rf_graph_options opts = {.size = sizeof opts, .moves = 600000};
     begin(&p, &f.g);
     assert_true(overhead(&p, 0.394, &opts) < 0);
     assert_true(fabs(overhead(&p, 0.9, &opts) - 1.129) < 0.02);
