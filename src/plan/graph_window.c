@@ -1,8 +1,9 @@
 /* graph_window.c: see graph_window.h. The window becomes a small graph of its own. Values that its
  * executions make or read are its nodes; all other values that are stored there take their bytes
- * from the budget. What the window cannot compute (an input is not among its values, or it may not
- * run again) it can only keep, drop or find at its start. Invariant: since what is stored at both
- * ends stays, so does everything outside, and a window that is cheaper makes the plan cheaper. */
+ * from the budget. What the window cannot compute (an input is neither among its values nor stored,
+ * or it may not run again) it can only keep, drop or find at its start. Invariant: since what is
+ * stored at both ends stays, so does everything outside, and a window that is cheaper makes the
+ * plan cheaper. */
 #include "plan/graph_window.h"
 
 enum { WINDOW_RUNS = 20, WINDOW_STATES = 1 << 13 };
@@ -58,7 +59,7 @@ static int window_extend(window *w)
     return fits;
 }
 
-/* Bits of a node's inputs; *all tells whether all of them are in the window. */
+/* Bits of a node's inputs; *all tells whether each is in the window, or stored all through it. */
 static uint32_t window_inputs(const window *w, uint32_t id, int *all)
 {
     const rf_graph_node *n = &w->t->g->nodes[id];
@@ -68,7 +69,8 @@ static uint32_t window_inputs(const window *w, uint32_t id, int *all)
         uint32_t input = w->t->g->inputs[n->first_input + i];
         if (window_has(w, input))
             bits |= 1u << window_find(w, input);
-        else
+        else if (!rf_graph_track_has(w->t, w->from, input) ||
+                 !rf_graph_track_has(w->t, w->to, input))
             *all = 0;
     }
     return bits;

@@ -1,6 +1,7 @@
 /* Tracks: what an edit is said to change is what changes. Random edits of random plans, each
  * against the simulator and against a track made anew. */
 #include "plan/graph_cut.h"
+#include "plan/graph_window.h"
 #include "support/graphs.h"
 
 #include <math.h>
@@ -128,8 +129,69 @@ static void test_edits(void **state)
     assert_true(plans > 2000 && others > 2000);
 }
 
+/* A plan in which a few values are computed again, for no good reason. */
+static void spoil(rf_graph_track *t, uint64_t *random)
+{
+    uint32_t list[RF_GRAPH_CUT_MOST];
+    for (int k = 0; k < 8; k++) {
+        uint32_t id = (uint32_t)rf_graph_pick(random, t->g->num_nodes);
+        size_t read = rf_graph_next_read(t, rf_graph_pick(random, t->num), id);
+        if (t->goals[id] || read == t->num || !rf_graph_track_has(t, read, id))
+            continue;
+        size_t num = rf_graph_cut_chain(t, id, read, 0, random, list);
+        rf_graph_edit edit = {read, read, list, num};
+        rf_graph_trial trial = rf_graph_track_try(t, &edit);
+        if (trial.fits)
+            rf_graph_track_make(t, &edit, &trial);
+    }
+}
+
+/* A window only ever makes a plan better, leaves nothing to a second one at the same place, and
+ * what spoils a plan is found: with room for all values, nothing that runs twice is left in the
+ * end. */
+static void test_windows(void **state)
+{
+    (void)state;
+    uint64_t random = 4;
+    uint32_t list[ROOM];
+    size_t improved = 0, restored = 0;
+    for (int i = 0; i < 100; i++) {
+        graph_case c;
+        uint8_t goals[GRAPH_NODES];
+        graph_case_random(&c, 30 + rf_graph_pick(&random, 10), &random);
+        rf_graph_goals(&c.g, goals);
+        rf_graph_track t;
+        rf_graph_sequence s = {list, 0, ROOM};
+        assert_int_equal(rf_graph_track_begin(&t, &memory, &c.g, goals, ROOM), RF_OK);
+        for (; s.num < c.g.num_nodes; s.num++)
+            list[s.num] = (uint32_t)s.num;
+        uint64_t budget = i % 2 ? 1000 : 30 + rf_graph_pick(&random, 30);
+        assert_true(rf_graph_track_set(&t, &s, budget));
+        double plain = t.cost;
+        spoil(&t, &random);
+        for (size_t from = 0; from < t.num; from++) {
+            double over = t.over[0], cost = t.cost;
+            int better;
+            assert_int_equal(rf_graph_window_solve(&t, from, &better), RF_OK);
+            assert_int_equal(better, t.over[0] < over || t.cost < cost);
+            assert_true(t.over[0] < over || (t.over[0] == over && t.cost <= cost));
+            improved += (size_t)better;
+        }
+        s.num = t.num;
+        memcpy(list, t.node, t.num * sizeof *list);
+        double over, cost;
+        assert_true(simulate(&c.g, &s, budget, &over, &cost));
+        assert_true(over == t.over[0] && fabs(cost - t.cost) < 1e-6);
+        restored += i % 2 && t.cost == plain;
+        rf_graph_track_end(&t);
+    }
+    printf("# %zu windows were better, %zu of 50 plans were plain again\n", improved, restored);
+    assert_true(improved > 100 && restored >= 35);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_edits)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_edits),
+                                       cmocka_unit_test(test_windows)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
