@@ -14,32 +14,32 @@
 
 #include <string.h>
 
-enum { EXACT_DROP = 32, EXACT_ROOT = 64, EXACT_FIRST_ROOM = 1024 };
+enum { GRAPH_EXACT_DROP = 32, GRAPH_EXACT_ROOT = 64, GRAPH_EXACT_FIRST_ROOM = 1024 };
 
-typedef struct exact_state {
+typedef struct graph_exact_state {
     uint64_t key; /* stored, and goals done << 32 */
     double g, rest;
     uint32_t parent;
-    uint32_t action; /* a node's number; plus EXACT_DROP: its drop */
-} exact_state;
+    uint32_t action; /* a node's number; plus GRAPH_EXACT_DROP: its drop */
+} graph_exact_state;
 
-typedef struct exact_entry {
+typedef struct graph_exact_entry {
     double f, rest, g;
     uint32_t state;
-} exact_entry;
+} graph_exact_entry;
 
-typedef struct exact_search {
+typedef struct graph_exact_search {
     const rf_allocator *a;
     const rf_graph_small *p;
     uint32_t reach[RF_GRAPH_SMALL]; /* nodes that a value leads to */
     double budget;                  /* negative: smallest peak     */
-    exact_state *states;
-    exact_entry *heap;
+    graph_exact_state *states;
+    graph_exact_entry *heap;
     uint32_t *table; /* index of a state + 1; twice as large as room */
     size_t num, room, heap_num, heap_room, max_states;
     rf_status status;
     int full;
-} exact_search;
+} graph_exact_search;
 
 void rf_graph_small_from(rf_graph_small *p, const rf_graph *g)
 {
@@ -60,7 +60,8 @@ void rf_graph_small_from(rf_graph_small *p, const rf_graph *g)
 
 /* ---- memory: all arrays double together ---- */
 
-static void *exact_larger(exact_search *s, void *old, size_t num, size_t room, size_t size)
+static void *graph_exact_larger(graph_exact_search *s, void *old, size_t num, size_t room,
+                                size_t size)
 {
     void *p = s->status ? NULL : rf_allocator_get(s->a, room * size);
     if (!p) {
@@ -72,7 +73,7 @@ static void *exact_larger(exact_search *s, void *old, size_t num, size_t room, s
     return p;
 }
 
-static size_t exact_slot(const exact_search *s, uint64_t key)
+static size_t graph_exact_slot(const graph_exact_search *s, uint64_t key)
 {
     size_t mask = 2 * s->room - 1;
     size_t at = (size_t)((key ^ key >> 29) * 0x9e3779b97f4a7c15u >> 20) & mask;
@@ -81,15 +82,15 @@ static size_t exact_slot(const exact_search *s, uint64_t key)
     return at;
 }
 
-static void exact_grow(exact_search *s)
+static void graph_exact_grow(graph_exact_search *s)
 {
-    size_t room = s->room ? 2 * s->room : EXACT_FIRST_ROOM;
-    exact_state *states = exact_larger(s, s->states, s->num, room, sizeof *states);
+    size_t room = s->room ? 2 * s->room : GRAPH_EXACT_FIRST_ROOM;
+    graph_exact_state *states = graph_exact_larger(s, s->states, s->num, room, sizeof *states);
     if (s->status)
         return;
     rf_allocator_put(s->a, s->states, s->room * sizeof *states);
     s->states = states;
-    uint32_t *table = exact_larger(s, s->table, 0, 2 * room, sizeof *table);
+    uint32_t *table = graph_exact_larger(s, s->table, 0, 2 * room, sizeof *table);
     if (s->status) { /* room still tells the table's size, so the states' must be told apart */
         rf_allocator_put(s->a, s->states, room * sizeof *states);
         s->states = NULL;
@@ -100,10 +101,10 @@ static void exact_grow(exact_search *s)
     s->room = room;
     memset(table, 0, 2 * room * sizeof *table);
     for (size_t i = 0; i < s->num; i++)
-        table[exact_slot(s, states[i].key)] = (uint32_t)i + 1;
+        table[graph_exact_slot(s, states[i].key)] = (uint32_t)i + 1;
 }
 
-static void exact_free(exact_search *s)
+static void graph_exact_free(graph_exact_search *s)
 {
     rf_allocator_put(s->a, s->states, s->room * sizeof *s->states);
     rf_allocator_put(s->a, s->table, 2 * s->room * sizeof *s->table);
@@ -112,7 +113,7 @@ static void exact_free(exact_search *s)
 
 /* ---- heap ---- */
 
-static int exact_before(const exact_entry *a, const exact_entry *b)
+static int graph_exact_before(const graph_exact_entry *a, const graph_exact_entry *b)
 {
     if (a->f != b->f)
         return a->f < b->f;
@@ -121,11 +122,11 @@ static int exact_before(const exact_entry *a, const exact_entry *b)
     return a->state > b->state;
 }
 
-static void exact_push(exact_search *s, exact_entry e)
+static void graph_exact_push(graph_exact_search *s, graph_exact_entry e)
 {
     if (s->heap_num == s->heap_room) {
-        size_t room = s->heap_room ? 2 * s->heap_room : EXACT_FIRST_ROOM;
-        exact_entry *heap = exact_larger(s, s->heap, s->heap_num, room, sizeof *heap);
+        size_t room = s->heap_room ? 2 * s->heap_room : GRAPH_EXACT_FIRST_ROOM;
+        graph_exact_entry *heap = graph_exact_larger(s, s->heap, s->heap_num, room, sizeof *heap);
         if (s->status)
             return;
         rf_allocator_put(s->a, s->heap, s->heap_room * sizeof *heap);
@@ -133,19 +134,19 @@ static void exact_push(exact_search *s, exact_entry e)
         s->heap_room = room;
     }
     size_t at = s->heap_num++;
-    for (size_t up; at && (up = (at - 1) / 2, exact_before(&e, &s->heap[up])); at = up)
+    for (size_t up; at && (up = (at - 1) / 2, graph_exact_before(&e, &s->heap[up])); at = up)
         s->heap[at] = s->heap[up];
     s->heap[at] = e;
 }
 
-static exact_entry exact_pop(exact_search *s)
+static graph_exact_entry graph_exact_pop(graph_exact_search *s)
 {
-    exact_entry top = s->heap[0], last = s->heap[--s->heap_num];
+    graph_exact_entry top = s->heap[0], last = s->heap[--s->heap_num];
     size_t at = 0;
     for (size_t child; (child = 2 * at + 1) < s->heap_num; at = child) {
-        if (child + 1 < s->heap_num && exact_before(&s->heap[child + 1], &s->heap[child]))
+        if (child + 1 < s->heap_num && graph_exact_before(&s->heap[child + 1], &s->heap[child]))
             child++;
-        if (!exact_before(&s->heap[child], &last))
+        if (!graph_exact_before(&s->heap[child], &last))
             break;
         s->heap[at] = s->heap[child];
     }
@@ -155,7 +156,7 @@ static exact_entry exact_pop(exact_search *s)
 
 /* ---- states ---- */
 
-static int exact_lowest(uint32_t set)
+static int graph_exact_lowest(uint32_t set)
 {
     int at = 0;
     for (; !(set & 1); set >>= 1)
@@ -163,23 +164,23 @@ static int exact_lowest(uint32_t set)
     return at;
 }
 
-static uint32_t exact_wanted(const rf_graph_small *p, uint64_t key)
+static uint32_t graph_exact_wanted(const rf_graph_small *p, uint64_t key)
 {
     return (p->goals & ~(uint32_t)(key >> 32)) | (p->end & ~(uint32_t)key);
 }
 
 /* Whether a value of v may still be of use: for a goal to come, or for one of the end. */
-static int exact_useful(const exact_search *s, uint64_t key, int v)
+static int graph_exact_useful(const graph_exact_search *s, uint64_t key, int v)
 {
     uint32_t undone = s->p->goals & ~(uint32_t)(key >> 32);
     return (s->p->end >> v & 1) || (s->reach[v] & (undone | s->p->end));
 }
 
 /* The least that is still to be paid; negative if there is no way to the end. */
-static double exact_rest(const rf_graph_small *p, uint64_t key)
+static double graph_exact_rest(const rf_graph_small *p, uint64_t key)
 {
     uint32_t stored = (uint32_t)key, done = (uint32_t)(key >> 32);
-    uint32_t needed = exact_wanted(p, key);
+    uint32_t needed = graph_exact_wanted(p, key);
     double rest = 0;
     for (uint32_t v = p->num; v-- > 0;) {
         if (!(needed >> v & 1))
@@ -192,24 +193,24 @@ static double exact_rest(const rf_graph_small *p, uint64_t key)
     return rest;
 }
 
-static uint64_t exact_trim(const exact_search *s, uint64_t key)
+static uint64_t graph_exact_trim(const graph_exact_search *s, uint64_t key)
 {
     for (uint32_t left = (uint32_t)key; left; left &= left - 1) {
-        int v = exact_lowest(left);
-        if (!exact_useful(s, key, v))
+        int v = graph_exact_lowest(left);
+        if (!graph_exact_useful(s, key, v))
             key &= ~((uint64_t)1 << v);
     }
     return key;
 }
 
-static void exact_reach(exact_search *s, exact_state next)
+static void graph_exact_reach(graph_exact_search *s, graph_exact_state next)
 {
-    next.key = exact_trim(s, next.key);
-    size_t slot = exact_slot(s, next.key);
-    exact_state *known = s->table[slot] ? &s->states[s->table[slot] - 1] : NULL;
+    next.key = graph_exact_trim(s, next.key);
+    size_t slot = graph_exact_slot(s, next.key);
+    graph_exact_state *known = s->table[slot] ? &s->states[s->table[slot] - 1] : NULL;
     if (known && known->g <= next.g)
         return;
-    next.rest = known ? known->rest : exact_rest(s->p, next.key);
+    next.rest = known ? known->rest : graph_exact_rest(s->p, next.key);
     if (next.rest < 0)
         return;
     if (!known && s->num == s->max_states) {
@@ -217,10 +218,10 @@ static void exact_reach(exact_search *s, exact_state next)
         return;
     }
     if (!known && s->num == s->room) {
-        exact_grow(s);
+        graph_exact_grow(s);
         if (s->status)
             return;
-        slot = exact_slot(s, next.key);
+        slot = graph_exact_slot(s, next.key);
     }
     if (!known) {
         s->table[slot] = (uint32_t)++s->num;
@@ -228,39 +229,40 @@ static void exact_reach(exact_search *s, exact_state next)
     }
     *known = next;
     double f = s->budget < 0 ? next.g : next.g + next.rest;
-    exact_push(s, (exact_entry){f, next.rest, next.g, s->table[slot] - 1});
+    graph_exact_push(s, (graph_exact_entry){f, next.rest, next.g, s->table[slot] - 1});
 }
 
-static double exact_stored_bytes(const rf_graph_small *p, uint64_t key)
+static double graph_exact_stored_bytes(const rf_graph_small *p, uint64_t key)
 {
     uint64_t sum = 0;
     for (uint32_t left = (uint32_t)key; left; left &= left - 1)
-        sum += p->bytes[exact_lowest(left)];
+        sum += p->bytes[graph_exact_lowest(left)];
     return (double)sum;
 }
 
-static int exact_can_run(const exact_search *s, uint64_t key, int v)
+static int graph_exact_can_run(const graph_exact_search *s, uint64_t key, int v)
 {
     uint32_t stored = (uint32_t)key, done = (uint32_t)(key >> 32);
     if (stored >> v & 1 || s->p->inputs[v] & ~stored)
         return 0;
     if (s->p->goals >> v & 1)
         return !(done >> v & 1);
-    return !(s->p->once >> v & 1) && exact_useful(s, key, v);
+    return !(s->p->once >> v & 1) && graph_exact_useful(s, key, v);
 }
 
 /* All that can follow a state. What does not fit says which values might go: not its own inputs. */
-static void exact_expand(exact_search *s, uint32_t index)
+static void graph_exact_expand(graph_exact_search *s, uint32_t index)
 {
     const rf_graph_small *p = s->p;
-    exact_state from = s->states[index];
-    double stored = exact_stored_bytes(p, from.key), limit = s->budget < 0 ? from.g : s->budget;
+    graph_exact_state from = s->states[index];
+    double stored = graph_exact_stored_bytes(p, from.key),
+           limit = s->budget < 0 ? from.g : s->budget;
     uint32_t droppable = 0;
     for (int v = 0; v < (int)p->num && !s->status; v++) {
-        if (!exact_can_run(s, from.key, v))
+        if (!graph_exact_can_run(s, from.key, v))
             continue;
         double live = stored + (double)(p->bytes[v] + p->workspace[v]);
-        exact_state next = {from.key | (uint64_t)1 << v, from.g, 0, index, (uint32_t)v};
+        graph_exact_state next = {from.key | (uint64_t)1 << v, from.g, 0, index, (uint32_t)v};
         next.key |= (uint64_t)(p->goals >> v & 1) << (32 + v);
         if (live > limit)
             droppable |= (uint32_t)from.key & ~p->inputs[v];
@@ -269,77 +271,80 @@ static void exact_expand(exact_search *s, uint32_t index)
         else
             next.g += p->cost[v];
         if (s->budget < 0 || live <= s->budget)
-            exact_reach(s, next);
+            graph_exact_reach(s, next);
     }
     for (; droppable && !s->status; droppable &= droppable - 1) {
-        int v = exact_lowest(droppable);
-        exact_reach(s, (exact_state){from.key & ~((uint64_t)1 << v), from.g, 0, index,
-                                     (uint32_t)v + EXACT_DROP});
+        int v = graph_exact_lowest(droppable);
+        graph_exact_reach(s, (graph_exact_state){from.key & ~((uint64_t)1 << v), from.g, 0, index,
+                                                 (uint32_t)v + GRAPH_EXACT_DROP});
     }
 }
 
 /* ---- search ---- */
 
-static void exact_begin(exact_search *s, double g)
+static void graph_exact_begin(graph_exact_search *s, double g)
 {
     for (uint32_t v = s->p->num; v-- > 0;)
         for (uint32_t left = s->p->inputs[v]; left; left &= left - 1)
-            s->reach[exact_lowest(left)] |= s->reach[v] | 1u << v;
-    exact_grow(s);
+            s->reach[graph_exact_lowest(left)] |= s->reach[v] | 1u << v;
+    graph_exact_grow(s);
     if (!s->status)
-        exact_reach(s, (exact_state){.key = s->p->start, .g = g, .action = EXACT_ROOT});
+        graph_exact_reach(
+            s, (graph_exact_state){.key = s->p->start, .g = g, .action = GRAPH_EXACT_ROOT});
 }
 
 /* The state of the end, or UINT32_MAX. */
-static uint32_t exact_walk(exact_search *s)
+static uint32_t graph_exact_walk(graph_exact_search *s)
 {
     while (!s->status && s->heap_num) {
-        exact_entry e = exact_pop(s);
-        const exact_state *state = &s->states[e.state];
+        graph_exact_entry e = graph_exact_pop(s);
+        const graph_exact_state *state = &s->states[e.state];
         if (e.g > state->g)
             continue; /* a cheaper way was found since */
-        if (!exact_wanted(s->p, state->key))
+        if (!graph_exact_wanted(s->p, state->key))
             return e.state;
-        exact_expand(s, e.state);
+        graph_exact_expand(s, e.state);
     }
     return UINT32_MAX;
 }
 
-static rf_status exact_write(const exact_search *s, uint32_t end, rf_graph_sequence *out)
+static rf_status graph_exact_write(const graph_exact_search *s, uint32_t end,
+                                   rf_graph_sequence *out)
 {
     size_t num = 0, at;
-    for (uint32_t i = end; s->states[i].action != EXACT_ROOT; i = s->states[i].parent)
-        num += s->states[i].action < EXACT_DROP;
+    for (uint32_t i = end; s->states[i].action != GRAPH_EXACT_ROOT; i = s->states[i].parent)
+        num += s->states[i].action < GRAPH_EXACT_DROP;
     rf_status status = rf_graph_sequence_reserve(s->a, out, out->num + num);
     if (status)
         return status;
     at = out->num += num;
-    for (uint32_t i = end; s->states[i].action != EXACT_ROOT; i = s->states[i].parent)
-        if (s->states[i].action < EXACT_DROP)
+    for (uint32_t i = end; s->states[i].action != GRAPH_EXACT_ROOT; i = s->states[i].parent)
+        if (s->states[i].action < GRAPH_EXACT_DROP)
             out->v[--at] = s->states[i].action;
     return RF_OK;
 }
 
-static rf_status exact_run(exact_search *s, double g, rf_graph_sequence *sequence,
-                           rf_graph_exact *out)
+static rf_status graph_exact_run(graph_exact_search *s, double g, rf_graph_sequence *sequence,
+                                 rf_graph_exact *out)
 {
-    exact_begin(s, g);
-    uint32_t end = exact_walk(s);
+    graph_exact_begin(s, g);
+    uint32_t end = graph_exact_walk(s);
     *out = (rf_graph_exact){.states = s->num, .found = end != UINT32_MAX};
     out->proved = !s->status && !s->full;
     if (out->found) {
         out->best = s->states[end].g;
-        s->status = exact_write(s, end, sequence);
+        s->status = graph_exact_write(s, end, sequence);
     }
-    exact_free(s);
+    graph_exact_free(s);
     return s->status;
 }
 
 rf_status rf_graph_exact_cost(const rf_allocator *a, const rf_graph_small *p, uint64_t budget,
                               size_t max_states, rf_graph_sequence *s, rf_graph_exact *out)
 {
-    exact_search search = {.a = a, .p = p, .budget = (double)budget, .max_states = max_states};
-    return exact_run(&search, 0, s, out);
+    graph_exact_search search = {
+        .a = a, .p = p, .budget = (double)budget, .max_states = max_states};
+    return graph_exact_run(&search, 0, s, out);
 }
 
 rf_status rf_graph_exact_peak(const rf_allocator *a, const rf_graph_small *p, size_t max_states,
@@ -349,10 +354,10 @@ rf_status rf_graph_exact_peak(const rf_allocator *a, const rf_graph_small *p, si
     for (uint32_t v = 0; v < p->num; v++) {
         uint64_t alone = p->bytes[v] + p->workspace[v];
         for (uint32_t left = p->inputs[v]; left; left &= left - 1)
-            alone += p->bytes[exact_lowest(left)];
+            alone += p->bytes[graph_exact_lowest(left)];
         if (p->goals >> v & 1 && (double)alone > least)
             least = (double)alone;
     }
-    exact_search search = {.a = a, .p = p, .budget = -1, .max_states = max_states};
-    return exact_run(&search, least, s, out);
+    graph_exact_search search = {.a = a, .p = p, .budget = -1, .max_states = max_states};
+    return graph_exact_run(&search, least, s, out);
 }
