@@ -14,6 +14,7 @@
 #include <refrain/predict.h>
 #include <refrain/costs.h>
 #include <refrain/plan.h>
+#include <refrain/problem.h>
 #include <refrain/nn.h>
 #include <refrain/optim.h>
 #include <refrain/data.h>

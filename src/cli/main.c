@@ -6,6 +6,7 @@
 #include "cli/help.h"
 #include "cli/info.h"
 #include "cli/plan.h"
+#include "cli/problem.h"
 #include "cli/report.h"
 #include "cli/sample.h"
 #include "cli/train.h"
@@ -17,6 +18,7 @@ typedef union main_options {
     sample_options sample;
     info_options info;
     check_options check;
+    problem_options problem;
 } main_options;
 
 static int main_train(main_options *options, option_set given)
@@ -47,11 +49,27 @@ static int main_check(main_options *options, option_set given)
     return check_run(&options->check);
 }
 
-enum { MAIN_VERBS = 5 };
+static int main_problem(main_options *options, option_set given)
+{
+    return problem_run(&options->problem, given);
+}
+
+/* plan has two tables: what it plans decides, a file of somebody's or a run of ours. */
+enum { MAIN_VERBS = 6, MAIN_PROBLEM = 2 };
 static const option_table *const main_tables[MAIN_VERBS] = {
-    &train_table, &plan_table, &sample_table, &info_table, &check_table};
+    &train_table, &plan_table, &problem_table, &sample_table, &info_table, &check_table};
 static int (*const main_runs[MAIN_VERBS])(main_options *, option_set) = {
-    main_train, main_plan, main_sample, main_info, main_check};
+    main_train, main_plan, main_problem, main_sample, main_info, main_check};
+
+/* Which verb it is; MAIN_VERBS: none. */
+static size_t main_find(int argc, char **argv)
+{
+    size_t verb = 0;
+    while (verb < MAIN_VERBS && strcmp(argv[1], main_tables[verb]->verb) != 0)
+        verb++;
+    int plans = verb < MAIN_VERBS && main_tables[verb] == &plan_table;
+    return plans && problem_wanted(argc - 2, argv + 2) ? MAIN_PROBLEM : verb;
+}
 
 static int main_verb(size_t verb, int argc, char **argv)
 {
@@ -102,10 +120,8 @@ static int main_command(int argc, char **argv)
         help_command(main_tables, MAIN_VERBS);
         return EXIT_FINE;
     }
-    for (size_t i = 0; i < MAIN_VERBS; i++)
-        if (strcmp(argv[1], main_tables[i]->verb) == 0)
-            return main_verb(i, argc - 2, argv + 2);
-    return main_unknown(argv[1]);
+    size_t verb = main_find(argc, argv);
+    return verb < MAIN_VERBS ? main_verb(verb, argc - 2, argv + 2) : main_unknown(argv[1]);
 }
 
 int main(int argc, char **argv)
