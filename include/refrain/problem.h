@@ -38,9 +38,9 @@ extern "C" {
  * at most 2^53, and each cost is below 1e200. */
 enum {
     RF_PROBLEM_FILE_MOST = 64 << 20,
-    RF_PROBLEM_NODES_MOST = 16384,
+    RF_PROBLEM_NODES_MOST = 8192,
     RF_PROBLEM_INPUTS_MOST = 1 << 20,
-    RF_PROBLEM_STAGES_MOST = 2048,
+    RF_PROBLEM_STAGES_MOST = 1024,
     RF_PROBLEM_OPTIONS_MOST = 1 << 16
 };
 

@@ -9,7 +9,16 @@
 
 #include <time.h>
 
-enum { SOLVE_CURVE = 8, SOLVE_LEAST_MOVES = 20000 };
+enum {
+    SOLVE_CURVE = 8,
+    SOLVE_LEAST_NODES = 512,
+    SOLVE_SURVEY_NODES = 2048,
+    SOLVE_LEAST_MOVES = 20000,
+    SOLVE_LEAST_STATES = 1 << 17,
+    SOLVE_STATES_LEAST = 1 << 14,
+    SOLVE_STATES_MOST = 1 << 20
+};
+#define SOLVE_STATES_RATE 1e5 /* that exact search looks at in a second, at least */
 
 /* ---- graphs ---- */
 
@@ -21,18 +30,59 @@ static double solve_clock(void *payload)
     return 1e3 * (double)now.tv_sec + 1e-6 * (double)now.tv_nsec;
 }
 
+/* A clock that has always run out. */
+static double solve_no_time(void *payload)
+{
+    double *calls = payload;
+    return *calls += 2;
+}
+
+/* In a large graph, only cuts for the smallest budget that there could be. */
+static rf_status solve_least_cuts(rf_graph_planner *planner)
+{
+    double calls = 0;
+    rf_graph_options opts = {.size = sizeof opts, .milliseconds = 1, .clock = solve_no_time};
+    rf_graph_answer answer = {0};
+    opts.clock_payload = &calls;
+    planner->surveyed = 1;
+    rf_status status = rf_graph_planner_answer(planner, planner->least.bytes, &opts, &answer);
+    rf_graph_answer_end(planner->front.a, &answer);
+    return status;
+}
+
+/* Exact search and annealing where the graph is small enough, cuts for smaller and smaller budgets
+ * where it is not too large. */
+static rf_status solve_least_look(rf_graph_planner *planner)
+{
+    const rf_graph *g = planner->front.g;
+    rf_graph_options opts = {.size = sizeof opts, .seed = 1};
+    rf_graph_answer answer = {0};
+    rf_status status = RF_OK;
+    if (g->num_nodes > SOLVE_SURVEY_NODES)
+        return solve_least_cuts(planner);
+    opts.moves = SOLVE_LEAST_MOVES;
+    opts.exact_states = SOLVE_LEAST_STATES;
+    if (g->num_nodes <= SOLVE_LEAST_NODES)
+        status = rf_graph_planner_answer(planner, planner->least.bytes, &opts, &answer);
+    rf_graph_answer_end(planner->front.a, &answer);
+    if (status || planner->least_found || planner->surveyed)
+        return status;
+    opts.no_exact = 1;
+    status = rf_graph_planner_answer(planner, UINT64_MAX, &opts, &answer);
+    rf_graph_answer_end(planner->front.a, &answer);
+    return status;
+}
+
 /* What is always found, into the front: the plan of smallest peak, and others on the way there. */
 static rf_status solve_least(rf_problem *p)
 {
     const rf_allocator *alloc = &p->ctx->alloc;
-    rf_graph_options opts = {.size = sizeof opts, .seed = 1, .moves = SOLVE_LEAST_MOVES};
     rf_graph_planner planner;
-    rf_graph_answer answer = {0};
     const char *why;
     rf_status status = rf_graph_planner_begin(&planner, alloc, &p->graph, &why);
     if (status)
         return status;
-    status = rf_graph_planner_answer(&planner, planner.least.bytes, &opts, &answer);
+    status = solve_least_look(&planner);
     for (size_t i = 0; i < planner.front.num && !status; i++) {
         const rf_graph_sequence *found = &planner.front.v[i].sequence;
         status = rf_graph_front_add(&p->planner.front, found->v, found->num);
@@ -42,7 +92,6 @@ static rf_status solve_least(rf_problem *p)
         p->planner.least_found = planner.least_found;
         p->answer.smallest_budget = planner.front.v[0].peak;
     }
-    rf_graph_answer_end(alloc, &answer);
     rf_graph_planner_end(&planner);
     return status;
 }
@@ -62,12 +111,14 @@ static rf_status solve_graph_begin(rf_problem *p)
     return status;
 }
 
-/* What an answer tells beside its steps. smallest_budget stays what solve_least found, unless this
- * very plan needs less. */
+/* What an answer tells beside its steps. smallest_budget stays what solve_least found, unless the
+ * smallest of all is proved, or this very plan needs less. */
 static void solve_graph_answer(rf_problem *p, const rf_graph_answer *found)
 {
     rf_problem_answer *a = &p->answer;
     uint64_t smallest = a->smallest_budget;
+    if (p->planner.least_found)
+        smallest = p->planner.front.v[0].peak;
     if (found->feasible && found->peak < smallest)
         smallest = found->peak;
     *a = (rf_problem_answer){.feasible = found->feasible,
@@ -90,7 +141,11 @@ static rf_status solve_graph(rf_problem *p, uint64_t budget, const rf_problem_op
 {
     const rf_allocator *alloc = &p->ctx->alloc;
     rf_graph_options opts = {.size = sizeof opts, .seed = o->seed, .clock = solve_clock};
+    double states = SOLVE_STATES_RATE * o->seconds;
     opts.milliseconds = 1e3 * o->seconds;
+    opts.exact_states = states < SOLVE_STATES_LEAST  ? SOLVE_STATES_LEAST
+                        : states > SOLVE_STATES_MOST ? SOLVE_STATES_MOST
+                                                     : (size_t)states;
     rf_graph_answer_end(alloc, &p->graph_answer);
     p->graph_answer = (rf_graph_answer){0};
     rf_status status = solve_graph_begin(p);
@@ -115,7 +170,7 @@ rf_status rf_problem_survey_graph(rf_problem *p, const rf_problem_options *opts)
     o.seconds /= SOLVE_CURVE;
     for (uint64_t i = 1; i <= SOLVE_CURVE && !status; i++) {
         uint64_t plain = p->planner.plain_peak;
-        uint64_t below = (plain > least ? plain - least : 0) / SOLVE_CURVE * (i - 1);
+        uint64_t below = (plain > least ? plain - least : 0) * (i - 1) / SOLVE_CURVE;
         status = solve_graph(p, plain - below, &o);
     }
     if (!status)
