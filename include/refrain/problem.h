@@ -17,7 +17,8 @@
  * A chain:
  *
  *     {"kind": "chain", "input_bytes": 64, "stages": [
- *       {"output_bytes": 64, "gradient_bytes": 64, "forward": 1, "forward_workspace": 0, "options": [
+ *       {"output_bytes": 64, "gradient_bytes": 64, "forward": 1, "forward_workspace": 0, "options":
+ * [
  *         {"saved_bytes": 192, "forward": 1, "backward": 2, "forward_workspace": 0,
  *          "backward_workspace": 0}, ...]}, ...]}
  *
@@ -94,10 +95,10 @@ typedef struct rf_problem_answer {
     double cost_bound; /* no plan within the budget is cheaper                         */
     double plain_cost; /* of everything once: of a chain by its fastest options        */
     uint64_t plain_peak;
-    uint64_t smallest_budget; /* for which a plan is known                             */
-    int smallest_exact;       /* proved: there is none for less                        */
-    uint64_t lower_bound;     /* the largest footprint: no budget below it works       */
-    size_t binds;             /* whose it is: index of a node or stage                 */
+    uint64_t smallest_budget;   /* for which a plan is known                             */
+    int smallest_exact;         /* proved: there is none for less                        */
+    uint64_t lower_bound;       /* the largest footprint: no budget below it works       */
+    size_t binds;               /* whose it is: index of a node or stage                 */
     size_t num_steps, num_runs; /* of the plan; how many of its steps compute          */
 } rf_problem_answer;
 RF_API rf_problem_answer rf_problem_answer_of(const rf_problem *p);

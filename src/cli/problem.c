@@ -26,8 +26,7 @@ static const option_row problem_rows[] = {
      0, NULL},
     {"seconds", "S", "how long to look for a better plan of a graph", OPTION_REAL,
      PROBLEM_AT(seconds), 0, 1e-3, 1e6, NULL},
-    {"seed", "N", "of that search", OPTION_COUNT, PROBLEM_AT(seed), 0, 0, 9007199254740992.0,
-     NULL},
+    {"seed", "N", "of that search", OPTION_COUNT, PROBLEM_AT(seed), 0, 0, 9007199254740992.0, NULL},
 };
 
 const option_table problem_table = {
@@ -157,8 +156,7 @@ static int problem_answer(rf_problem *p, const problem_options *o)
     return none ? EXIT_FAILED : EXIT_FINE;
 }
 
-static int problem_solve(rf_context *ctx, rf_problem *p, const problem_options *o,
-                         option_set given)
+static int problem_solve(rf_context *ctx, rf_problem *p, const problem_options *o, option_set given)
 {
     rf_problem_options opts = RF_PROBLEM_OPTIONS_INIT;
     opts.seconds = o->seconds;

@@ -103,8 +103,8 @@ rf_status rf_problem_survey(rf_problem *p, const rf_problem_options *opts)
     rf_status status = problem_options(p, opts, &o);
     if (status)
         return status;
-    status = p->kind == RF_PROBLEM_GRAPH ? rf_problem_survey_graph(p, &o)
-                                         : rf_problem_survey_chain(p);
+    status =
+        p->kind == RF_PROBLEM_GRAPH ? rf_problem_survey_graph(p, &o) : rf_problem_survey_chain(p);
     p->answer.asked = 0;
     p->answer.budget = 0;
     p->answer.feasible = 0;

@@ -5,7 +5,16 @@
  */
 #include "io/problem.h"
 
-enum { NODE_ID, NODE_COST, NODE_BYTES, NODE_INPUTS, NODE_WORKSPACE, NODE_ONCE, NODE_NAME, NODE_ALL };
+enum {
+    NODE_ID,
+    NODE_COST,
+    NODE_BYTES,
+    NODE_INPUTS,
+    NODE_WORKSPACE,
+    NODE_ONCE,
+    NODE_NAME,
+    NODE_ALL
+};
 enum {
     STAGE_OUTPUT,
     STAGE_FORWARD,
@@ -111,8 +120,7 @@ static rf_status node_take(rf_problem_text *t)
     rf_problem_nodes *nodes = &t->p->nodes;
     rf_status status = item_begin(t, "node", nodes->num, RF_PROBLEM_NODES_MOST);
     if (!status)
-        status =
-            rf_plan_grow(t->p->ctx, &nodes->v, nodes->num, &nodes->capacity, sizeof *nodes->v);
+        status = rf_plan_grow(t->p->ctx, &nodes->v, nodes->num, &nodes->capacity, sizeof *nodes->v);
     if (status)
         return status;
     nodes->v[nodes->num++] = (rf_graph_node){0};
@@ -149,10 +157,10 @@ static rf_status option_take(rf_problem_text *t)
 {
     static const char *const names[OPTION_ALL] = {"saved_bytes", "forward", "backward",
                                                   "forward_workspace", "backward_workspace"};
-    static const rf_problem_members members = {
-        "an option", names, OPTION_ALL,
-        1 << OPTION_SAVED | 1 << OPTION_FORWARD | 1 << OPTION_BACKWARD,
-        1 << OPTION_FORWARD_WS | 1 << OPTION_BACKWARD_WS};
+    static const rf_problem_members members = {"an option", names, OPTION_ALL,
+                                               1 << OPTION_SAVED | 1 << OPTION_FORWARD |
+                                                   1 << OPTION_BACKWARD,
+                                               1 << OPTION_FORWARD_WS | 1 << OPTION_BACKWARD_WS};
     rf_problem_choices *o = &t->p->options;
     if (o->num >= RF_PROBLEM_OPTIONS_MOST)
         return rf_problem_fail(t, "more than %d options in all", RF_PROBLEM_OPTIONS_MOST);

@@ -56,8 +56,7 @@ static void problem_decode(const rf_json *j, char *buffer, size_t bytes)
 
 static rf_status problem_number(rf_problem_text *t, const char *what, double *out)
 {
-    if (rf_json_next(&t->j) != RF_JSON_NUMBER ||
-        !rf_number_parse(t->j.token, t->j.token_len, out))
+    if (rf_json_next(&t->j) != RF_JSON_NUMBER || !rf_number_parse(t->j.token, t->j.token_len, out))
         return rf_problem_fail(t, "%s is no number", what);
     return RF_OK;
 }
@@ -278,8 +277,8 @@ static rf_status problem_read(rf_problem_text *t)
 {
     static const char *const names[WHOLE_MEMBERS] = {"kind", "nodes", "input_bytes",
                                                      "input_gradient_bytes", "stages"};
-    static const rf_problem_members members = {"the problem", names, WHOLE_MEMBERS,
-                                               1 << WHOLE_KIND, 1 << WHOLE_INPUT_GRADIENT};
+    static const rf_problem_members members = {"the problem", names, WHOLE_MEMBERS, 1 << WHOLE_KIND,
+                                               1 << WHOLE_INPUT_GRADIENT};
     int seen;
     if (rf_json_next(&t->j) != RF_JSON_OBJECT)
         return rf_problem_fail(t, "no JSON object");

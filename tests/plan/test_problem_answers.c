@@ -1,6 +1,6 @@
 /* Problems as files: the known answers of chains, of linear graphs and of graphs with skips. Each
- * answer's JSON is read by a few lines of its own and its steps are walked one by one: inputs must be
- * there, what may run once runs once, and peak and cost must be what the answer says. */
+ * answer's JSON is read by a few lines of its own and its steps are walked one by one: inputs must
+ * be there, what may run once runs once, and peak and cost must be what the answer says. */
 #include "support/failing.h"
 #include "support/world.h"
 
@@ -64,11 +64,12 @@ static void graph_text(void)
     size_t at = (size_t)sprintf(m->text, "{\"kind\": \"graph\", \"nodes\": [");
     for (int i = 0; i < m->num; i++) {
         const node *n = &m->nodes[i];
-        at += (size_t)sprintf(m->text + at,
-                              "%s\n{\"id\": %d, \"cost\": %g, \"bytes\": %llu, \"workspace\": %llu, "
-                              "\"once\": %s, \"name\": \"n%d\", \"inputs\": [",
-                              i ? "," : "", i, n->cost, (unsigned long long)n->bytes,
-                              (unsigned long long)n->workspace, n->once ? "true" : "false", i);
+        at +=
+            (size_t)sprintf(m->text + at,
+                            "%s\n{\"id\": %d, \"cost\": %g, \"bytes\": %llu, \"workspace\": %llu, "
+                            "\"once\": %s, \"name\": \"n%d\", \"inputs\": [",
+                            i ? "," : "", i, n->cost, (unsigned long long)n->bytes,
+                            (unsigned long long)n->workspace, n->once ? "true" : "false", i);
         for (int k = 0; k < n->num; k++)
             at += (size_t)sprintf(m->text + at, "%s%d", k ? ", " : "", n->inputs[k]);
         at += (size_t)sprintf(m->text + at, "]}");
@@ -81,8 +82,9 @@ static void chain_text(int n)
 {
     m->chain = 1;
     m->num = n;
-    size_t at = (size_t)sprintf(m->text, "{\"kind\": \"chain\", \"input_bytes\": %llu, \"stages\": [",
-                                (unsigned long long)m->a[0]);
+    size_t at =
+        (size_t)sprintf(m->text, "{\"kind\": \"chain\", \"input_bytes\": %llu, \"stages\": [",
+                        (unsigned long long)m->a[0]);
     for (int i = 1; i <= n; i++)
         at += (size_t)sprintf(
             m->text + at,
@@ -333,10 +335,10 @@ static void unet(void)
         double cost;
         uint64_t bytes;
         int num, inputs[4];
-    } nodes[] = {{2, 4, 0, {0}},          {2, 2, 1, {0}},          {2, 1, 1, {1}},
-                 {2, 2, 2, {2, 1}},       {2, 4, 2, {3, 0}},       {1, 1, 1, {4}},
-                 {1, 4, 2, {5, 4}},       {2, 2, 3, {6, 3, 0}},    {2, 4, 3, {6, 3, 0}},
-                 {2, 1, 3, {7, 2, 1}},    {2, 2, 3, {7, 2, 1}},    {2, 2, 4, {9, 10, 2, 1}},
+    } nodes[] = {{2, 4, 0, {0}},           {2, 2, 1, {0}},       {2, 1, 1, {1}},
+                 {2, 2, 2, {2, 1}},        {2, 4, 2, {3, 0}},    {1, 1, 1, {4}},
+                 {1, 4, 2, {5, 4}},        {2, 2, 3, {6, 3, 0}}, {2, 4, 3, {6, 3, 0}},
+                 {2, 1, 3, {7, 2, 1}},     {2, 2, 3, {7, 2, 1}}, {2, 2, 4, {9, 10, 2, 1}},
                  {2, 4, 4, {11, 1, 0, 8}}, {2, 0, 2, {12, 0}}};
     for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) {
         add(nodes[i].cost, nodes[i].bytes, i >= 5);
@@ -429,8 +431,8 @@ static void test_survey(void **state)
     rf_problem_destroy(NULL);
 }
 
-/* A chain with skips that is too large for exact search: plans hold, what is said to be the smallest
- * budget works in a problem read anew, and more budget never costs more. */
+/* A chain with skips that is too large for exact search: plans hold, what is said to be the
+ * smallest budget works in a problem read anew, and more budget never costs more. */
 static void test_large(void **state)
 {
     world *w = *state;

@@ -7,11 +7,11 @@
 
 #include <refrain/problem.h>
 
-#define NODE0   "{\"id\": 0, \"cost\": 1, \"bytes\": 4, \"inputs\": []}"
-#define GRAPH   "{\"kind\": \"graph\", \"nodes\": ["
-#define OPTION  "{\"saved_bytes\": 4, \"forward\": 1, \"backward\": 2}"
-#define STAGE   "{\"output_bytes\": 4, \"forward\": 1, \"options\": [" OPTION "]}"
-#define CHAIN   "{\"kind\": \"chain\", \"input_bytes\": 4, \"stages\": ["
+#define NODE0  "{\"id\": 0, \"cost\": 1, \"bytes\": 4, \"inputs\": []}"
+#define GRAPH  "{\"kind\": \"graph\", \"nodes\": ["
+#define OPTION "{\"saved_bytes\": 4, \"forward\": 1, \"backward\": 2}"
+#define STAGE  "{\"output_bytes\": 4, \"forward\": 1, \"options\": [" OPTION "]}"
+#define CHAIN  "{\"kind\": \"chain\", \"input_bytes\": 4, \"stages\": ["
 
 static rf_status read_text(world *w, const char *text, size_t len)
 {
@@ -42,21 +42,27 @@ static const damage damages[] = {
     {GRAPH NODE0 "], \"input_bytes\": 1}", "a graph has nodes"},
     {GRAPH "{}]}", "node 0: it lacks 'id'"},
     {GRAPH "{\"id\": 0, \"cost\": 1, \"inputs\": []}]}", "node 0: it lacks 'bytes'"},
-    {GRAPH "{\"id\": 0, \"id\": 0, \"cost\": 1, \"bytes\": 4, \"inputs\": []}]}", "'id' is there twice"},
+    {GRAPH "{\"id\": 0, \"id\": 0, \"cost\": 1, \"bytes\": 4, \"inputs\": []}]}",
+     "'id' is there twice"},
     {GRAPH "{\"id\": 1, \"cost\": 1, \"bytes\": 4, \"inputs\": []}]}", "node 0: its id is 1"},
     {GRAPH NODE0 "," NODE0 "]}", "node 1: its id is 0"},
     {GRAPH "{\"id\": -1, \"cost\": 1, \"bytes\": 4, \"inputs\": []}]}", "id is no whole number"},
     {GRAPH "{\"id\": \"0\", \"cost\": 1, \"bytes\": 4, \"inputs\": []}]}", "id is no number"},
     {GRAPH "{\"id\": 0, \"cost\": -1, \"bytes\": 4, \"inputs\": []}]}", "cost is no number from 0"},
-    {GRAPH "{\"id\": 0, \"cost\": 1e999, \"bytes\": 4, \"inputs\": []}]}", "cost is no number from 0"},
+    {GRAPH "{\"id\": 0, \"cost\": 1e999, \"bytes\": 4, \"inputs\": []}]}",
+     "cost is no number from 0"},
     {GRAPH "{\"id\": 0, \"cost\": NaN, \"bytes\": 4, \"inputs\": []}]}", "node 0"},
     {GRAPH "{\"id\": 0, \"cost\": null, \"bytes\": 4, \"inputs\": []}]}", "cost is no number"},
-    {GRAPH "{\"id\": 0, \"cost\": 1, \"bytes\": 4.5, \"inputs\": []}]}", "bytes is no whole number"},
+    {GRAPH "{\"id\": 0, \"cost\": 1, \"bytes\": 4.5, \"inputs\": []}]}",
+     "bytes is no whole number"},
     {GRAPH "{\"id\": 0, \"cost\": 1, \"bytes\": -4, \"inputs\": []}]}", "bytes is no whole number"},
-    {GRAPH "{\"id\": 0, \"cost\": 1, \"bytes\": 9007199254740993, \"inputs\": []}]}", "whole number"},
-    {GRAPH "{\"id\": 0, \"cost\": 1, \"bytes\": 1e16, \"inputs\": []}]}", "bytes is no whole number"},
+    {GRAPH "{\"id\": 0, \"cost\": 1, \"bytes\": 9007199254740993, \"inputs\": []}]}",
+     "whole number"},
+    {GRAPH "{\"id\": 0, \"cost\": 1, \"bytes\": 1e16, \"inputs\": []}]}",
+     "bytes is no whole number"},
     {GRAPH "{\"id\": 0, \"cost\": 1, \"bytes\": 99999999999999999999, \"inputs\": []}]}", "whole"},
-    {GRAPH "{\"id\": 0, \"cost\": 1, \"bytes\": 9007199254740992, \"workspace\": 1, \"inputs\": []}]}",
+    {GRAPH
+     "{\"id\": 0, \"cost\": 1, \"bytes\": 9007199254740992, \"workspace\": 1, \"inputs\": []}]}",
      "all bytes together"},
     {GRAPH "{\"id\": 0, \"cost\": 1, \"bytes\": 4, \"inputs\": 7}]}", "inputs is no list"},
     {GRAPH "{\"id\": 0, \"cost\": 1, \"bytes\": 4, \"inputs\": [0]}]}", "node 0: it reads node 0"},
@@ -64,8 +70,10 @@ static const damage damages[] = {
      "line 2, byte 121: node 1: it reads node 2"},
     {GRAPH "{\"id\": 0, \"cost\": 1, \"bytes\": 4, \"inputs\": [[]]}]}", "an input is no number"},
     {GRAPH "{\"id\": 0, \"cost\": 1, \"bytes\": 4, \"inputs\": [], \"once\": 1}]}", "neither true"},
-    {GRAPH "{\"id\": 0, \"cost\": 1, \"bytes\": 4, \"inputs\": [], \"name\": 1}]}", "name is no text"},
-    {GRAPH "{\"id\": 0, \"cost\": 1, \"bytes\": 4, \"inputs\": [], \"name\": \"a\\u0000\"}]}", "a zero"},
+    {GRAPH "{\"id\": 0, \"cost\": 1, \"bytes\": 4, \"inputs\": [], \"name\": 1}]}",
+     "name is no text"},
+    {GRAPH "{\"id\": 0, \"cost\": 1, \"bytes\": 4, \"inputs\": [], \"name\": \"a\\u0000\"}]}",
+     "a zero"},
     {GRAPH "{\"id\": 0, \"cost\": 1, \"bytes\": 4, \"inputs\": [], \"worksapce\": 9}]}",
      "did you mean 'workspace'"},
     {GRAPH "{\"id\": 0, \"cost\": 1, \"bytes\": 4, \"inputs\": [], \"Once\": true}]}",
@@ -80,10 +88,12 @@ static const damage damages[] = {
      "stage 1: saved_bytes of option 0 are less"},
     {CHAIN "{\"output_bytes\": 4, \"forward\": 1, \"options\": [{\"saved_bytes\": 4}]}]}",
      "an option lacks 'forward'"},
-    {CHAIN "{\"output_bytes\": 4, \"forward\": 1, \"options\": [{\"saved_bytes\": 4, \"forward\": 1, "
-           "\"backward\": -0.5}]}]}",
+    {CHAIN
+     "{\"output_bytes\": 4, \"forward\": 1, \"options\": [{\"saved_bytes\": 4, \"forward\": 1, "
+     "\"backward\": -0.5}]}]}",
      "backward is no number from 0"},
-    {CHAIN "{\"output_bytes\": 4, \"forward\": 1, \"gradientbytes\": 1, \"options\": [" OPTION "]}]}",
+    {CHAIN "{\"output_bytes\": 4, \"forward\": 1, \"gradientbytes\": 1, \"options\": [" OPTION
+           "]}]}",
      "did you mean 'gradient_bytes'"},
 };
 
