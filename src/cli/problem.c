@@ -31,7 +31,7 @@ static const option_row problem_rows[] = {
 
 const option_table problem_table = {
     .verb = "plan",
-    .summary = "plan a graph or a chain of any framework in a budget of memory",
+    .summary = "with --problem: plan a graph or a chain of any framework",
     .usage = "--problem FILE.json [--budget SIZE] [--json] [--seconds S] [--seed N]",
     .rows = problem_rows,
     .num = sizeof problem_rows / sizeof *problem_rows,

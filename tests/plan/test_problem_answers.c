@@ -403,6 +403,29 @@ static void test_chains(void **state)
     known(state, 13, 21);
 }
 
+/* The gradient of the input counts like any other, unless the file says that nobody wants it. */
+static void test_gradient_of_the_input(void **state)
+{
+    static const char front[] = "{\"input_gradient_bytes\": 0, ";
+    world *w = *state;
+    m->a[0] = 10;
+    m->a[1] = m->saved[1] = 1;
+    m->forwards[1] = m->forwards[2] = m->backwards[1] = m->backwards[2] = 1;
+    chain_text(2);
+    known(state, 21, 0);
+    assert_int_equal(value("lower_bound"), 22);
+    assert_int_equal(value("binds"), 0);
+    known(state, 22, 4);
+    memmove(m->text + strlen(front), m->text + 1, strlen(m->text));
+    memcpy(m->text, front, strlen(front));
+    rf_problem *p = read_problem(state);
+    assert_ok(w->ctx, rf_problem_solve(p, 21, NULL));
+    answer(p);
+    assert_int_equal(value("feasible"), 1);
+    assert_int_equal(value("smallest_budget"), 12);
+    rf_problem_destroy(p);
+}
+
 /* ---- what questions have in common ---- */
 
 static void test_survey(void **state)
@@ -537,6 +560,7 @@ int main(void)
         cmocka_unit_test_setup(test_unet, again),
         cmocka_unit_test_setup(test_workspace_and_binding_node, again),
         cmocka_unit_test_setup(test_chains, again),
+        cmocka_unit_test_setup(test_gradient_of_the_input, again),
         cmocka_unit_test_setup(test_survey, again),
         cmocka_unit_test_setup(test_large, again),
         cmocka_unit_test_setup(test_allocations_that_fail, again),
