@@ -479,12 +479,12 @@ static rf_status whole_call(const rf_allocator *a, const rf_graph *g, int no_exa
     const char *why;
     rf_graph_planner p;
     rf_graph_answer out;
-    rf_graph_options opts = {.size = sizeof opts, .moves = 300, .no_exact = no_exact};
+    rf_graph_options opts = {.size = sizeof opts, .moves = 60, .no_exact = no_exact};
     rf_status status = rf_graph_planner_begin(&p, a, g, &why);
     if (status)
         return status;
     for (int i = 0; i < 3 && !status; i++) {
-        status = rf_graph_planner_answer(&p, 4 + (uint64_t)i, &opts, &out);
+        status = rf_graph_planner_answer(&p, 3 + (uint64_t)i, &opts, &out);
         rf_graph_answer_end(a, &out);
     }
     rf_graph_planner_end(&p);
@@ -495,7 +495,7 @@ static void test_failing_allocations(void **state)
 {
     (void)state;
     graph_case c;
-    unit_linear(&c, 10);
+    unit_linear(&c, 5);
     for (int no_exact = 0; no_exact < 2; no_exact++) {
         rf_status status = RF_E_MEMORY;
         size_t k = 0;
