@@ -34,18 +34,23 @@ static void budget_log(void *payload, const char *line)
     report_note("%s", line);
 }
 
-static int budget_tools(budget *b)
+/* A context with the run's threads and instruction set. */
+static rf_status budget_context(rf_context **out, const train_options *o)
 {
-    const train_options *o = b->options;
     rf_context_options opts = RF_CONTEXT_OPTIONS_INIT;
     opts.threads = (size_t)o->threads;
     opts.isa = o->isa;
     opts.log = budget_log;
-    rf_status status = rf_context_create(&b->tools, &opts);
-    if (status && o->isa) {
-        opts.isa = NULL;
-        status = rf_context_create(&b->tools, &opts);
-    }
+    rf_status status = rf_context_create(out, &opts);
+    if (!status || !o->isa)
+        return status;
+    opts.isa = NULL;
+    return rf_context_create(out, &opts);
+}
+
+static int budget_tools(budget *b)
+{
+    rf_status status = budget_context(&b->tools, b->options);
     if (!status)
         status = rf_costs_create(&b->costs, b->tools);
     if (!status)
@@ -64,16 +69,21 @@ static rf_status budget_progress(void *payload, size_t done, size_t num)
     return RF_OK;
 }
 
+/* In a context of its own, whose memory goes before the run begins. */
 static rf_status budget_measure(const budget *b)
 {
     rf_costs_options opts = RF_COSTS_OPTIONS_INIT;
     int terminal = isatty(STDOUT_FILENO);
+    rf_status status = budget_context(&opts.ctx, b->options);
+    if (status)
+        return status;
     opts.seconds = BUDGET_MEASURE_SECONDS;
     opts.bytes = b->options->budget;
     opts.progress = terminal ? budget_progress : NULL;
-    rf_status status = rf_costs_measure(b->costs, &opts);
+    status = rf_costs_measure(b->costs, &opts);
     if (terminal)
         printf("\r\033[K");
+    rf_context_destroy(opts.ctx);
     return status ? status : rf_costs_save(b->costs, NULL);
 }
 
