@@ -177,7 +177,9 @@ const char *budget_advice(char *buffer, size_t bytes, const train_options *o, op
             snprintf(buffer, bytes, "give --budget %llu in place of --memory",
                      (unsigned long long)o->memory);
         else
-            snprintf(buffer, bytes, "raise --memory, or give --budget %llu in its place",
+            snprintf(buffer, bytes,
+                     "give --budget %llu in place of --memory, or hold less: --step-in-backward, "
+                     "--moments file, a smaller --batch with --accumulate, or a smaller --context",
                      (unsigned long long)b.smallest);
     }
     budget_end(&b);

@@ -126,7 +126,7 @@ fails "--memory too small for a plain run" 1 "checkpoint block, which takes [0-9
 # shellcheck disable=SC2086
 check "and it does" "$REFRAIN" train $model --steps 3 --memory $((plain * 2 / 3)) --checkpoint block
 # shellcheck disable=SC2086
-fails "--memory too small for anything" 1 "raise --memory, or give --budget [0-9]+" \
+fails "--memory too small for anything" 1 "give --budget [0-9]+ in place of --memory, or hold less" \
     "$REFRAIN" train $model --steps 3 --memory $((smallest / 2))
 
 # Measured costs are kept; a damaged file of them is one line, and is replaced.
