@@ -89,8 +89,19 @@ static int rehearsal_between(rehearsal *r)
     return o->save ? session_save(&r->session) : EXIT_FINE;
 }
 
+/* A run with a budget lays its pool out before anything else, by two dry steps: bookkeeping that
+ * they make stays. */
+static void rehearsal_pool(rehearsal *r)
+{
+    figures f = {.step = 1};
+    for (int i = 0; i < 2; i++)
+        if (step_take(&r->session, &f))
+            return; /* the step will fail again, and be told */
+}
+
 static int rehearsal_steps(rehearsal *r, rehearsal_figures *out)
 {
+    rehearsal_pool(r);
     int failed = r->options.save ? session_save_first(&r->session) : EXIT_FINE;
     for (int i = 0; i < REHEARSAL_STEPS && !failed; i++) {
         if (rehearsal_one(r, out, i + 1 == REHEARSAL_STEPS)) {
