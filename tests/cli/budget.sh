@@ -9,7 +9,6 @@ model="--data text --layers 6 --width 32 --heads 2 --context 64 --batch 4 --drop
 words="--step-in-backward|--moments file|--step-in-backward --moments file|--costs model"
 forms="block every:2 every:2:keep=linear every:3:host=* sequential:2"
 if [ "${RF_TEST_FAST:-0}" = 1 ]; then # where a run takes ten times as long
-    model="--data text --layers 3 --width 32 --heads 2 --context 32 --batch 4 --dropout 0.1"
     words="--step-in-backward --moments file"
     forms="every:2:keep=linear"
 fi
