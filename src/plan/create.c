@@ -9,7 +9,16 @@
 /* Bytes a second of a file past the page cache: a disk of a laptop of about 2020. */
 #define PLAN_FILE_RATE 1e9
 
-enum { PLAN_SECONDS = 10, PLAN_MEASURE_SECONDS = 5 };
+/* Points of the front whose peaks are measured exactly however late it is; steps of the curve that
+ * are looked at closely. */
+enum {
+    PLAN_SECONDS = 10,
+    PLAN_MEASURE_SECONDS = 5,
+    PLAN_EXACT = 4,
+    PLAN_STEPS = 8,
+    PLAN_TRIES = 600,
+    PLAN_STEP_TRIES = 150
+};
 
 /* All that is alive while a plan is made. */
 typedef struct plan_work {
@@ -22,6 +31,8 @@ typedef struct plan_work {
     rf_sites sites;
     rf_options options;
     rf_search search;
+    uint64_t base;  /* bookkeeping of the plain step: a trial takes about this more than its peak */
+    rf_trial least; /* of the smallest exact peak; its scheme is a copy */
 } plan_work;
 
 static double plan_cost(void *payload, const rf_op_call *call)
@@ -120,37 +131,15 @@ static rf_status plan_make_costs(plan_work *work)
     return work->costs ? plan_note_costs(work) : plan_own_costs(work);
 }
 
-/* ---- searching ---- */
+/* ---- measuring ---- */
 
-/* In a dry run. */
-static rf_status plan_search(plan_work *work)
-{
-    const rf_scheme_space space = {work->ctx, &work->sites, &work->options};
-    double seconds = work->opts.seconds > 0 ? work->opts.seconds : PLAN_SECONDS;
-    rf_status status = rf_sites_find(&work->sites, work->root, work->step);
-    if (!status)
-        status = rf_options_find(&work->options, &work->sites);
-    if (!status)
-        status = rf_search_begin(&work->search, &space, work->step, seconds);
-    if (status || !work->opts.budget)
-        return status;
-    /* The smallest is looked for whatever was asked: what is refused with it is granted when it is
-     * asked for, and less is not. */
-    status = rf_search_refine(&work->search, 0);
-    uint64_t budget = work->opts.budget, base = rf_search_base(&work->search);
-    budget = budget > base ? budget - base : 1;
-    if (!status && budget < work->search.plain.peak && rf_search_find(&work->search, budget))
-        status = rf_search_refine(&work->search, budget);
-    return status;
-}
-
-/* ---- choosing ---- */
-
-/* What the step takes with a plan, exactly: bookkeeping too. In a dry run. */
+/* What the step takes with a plan, exactly: bookkeeping too, of which no more is left behind than
+ * the real step will need. In a dry run. */
 static rf_status plan_measure(const rf_plan *plan, const plan_work *work, rf_plan_point *out)
 {
     rf_context *ctx = work->ctx;
     double begin = 0;
+    rf_slab_trim(&ctx->slab);
     rf_status status = rf_plan_apply(plan, work->root);
     if (status)
         return status;
@@ -165,13 +154,68 @@ static rf_status plan_measure(const rf_plan *plan, const plan_work *work, rf_pla
     return status ? status : cleared;
 }
 
-static rf_status plan_take_trial(rf_plan *plan, const plan_work *work, size_t at,
-                                 rf_plan_point *out)
+static rf_status plan_take_scheme(rf_plan *plan, const plan_work *work, const rf_scheme *scheme,
+                                  rf_plan_point *out)
 {
-    const rf_search *search = &work->search;
     rf_plan_forget_parts(plan);
-    rf_status status = rf_plan_take(plan, &search->front[at].scheme, &search->space, work->root);
+    rf_status status = rf_plan_take(plan, scheme, &work->search.space, work->root);
     return status ? status : plan_measure(plan, work, out);
+}
+
+/* The step without a plan, and how much bookkeeping it takes. */
+static rf_status plan_measure_plain(rf_plan *plan, plan_work *work)
+{
+    rf_plan_point plain;
+    rf_status status = plan_measure(plan, work, &plain);
+    work->base = rf_search_base(&work->search);
+    plan->info.plain_peak = plain.peak;
+    plan->info.plain_seconds = plain.seconds;
+    return status;
+}
+
+/* What is new in the front, from the smallest on, as time allows. */
+static rf_status plan_measure_front(rf_plan *plan, plan_work *work)
+{
+    rf_search *search = &work->search;
+    rf_status status = RF_OK;
+    for (size_t i = 0; i < search->num && !status; i++) {
+        rf_plan_point exact;
+        if (search->front[i].exact || (i > PLAN_EXACT && rf_search_late(search)))
+            continue;
+        status = plan_take_scheme(plan, work, &search->front[i].scheme, &exact);
+        search->front[i].exact = exact.peak;
+    }
+    rf_plan_forget_parts(plan);
+    return status;
+}
+
+static uint64_t plan_peak(const plan_work *work, size_t i)
+{
+    const rf_trial *trial = &work->search.front[i];
+    return trial->exact ? trial->exact : trial->peak + work->base;
+}
+
+/* ---- searching ---- */
+
+/* The smallest is looked for in the same way whatever was asked: what is refused with it is granted
+ * when it is asked for, and less is not. */
+static rf_status plan_find_least(rf_plan *plan, plan_work *work)
+{
+    rf_search *search = &work->search;
+    rf_trial plain = search->plain, *least = &plain;
+    rf_status status = rf_search_refine(search, 0, PLAN_TRIES);
+    if (!status)
+        status = plan_measure_front(plan, work);
+    plain.exact = plan->info.plain_peak;
+    for (size_t i = 0; i < search->num && !status; i++)
+        if (search->front[i].exact && search->front[i].exact < least->exact)
+            least = &search->front[i];
+    if (status)
+        return status;
+    work->least = *least;
+    plan->info.smallest = least->exact;
+    return least == &plain ? rf_scheme_begin(&work->least.scheme, &search->space)
+                           : rf_scheme_copy(&work->least.scheme, &search->space, &least->scheme);
 }
 
 static rf_status plan_refuse(const plan_work *work, uint64_t needed)
@@ -184,23 +228,60 @@ static rf_status plan_refuse(const plan_work *work, uint64_t needed)
     return RF_E_BUDGET;
 }
 
-/* Nothing, where nothing fits; else the fastest of the front whose exact peak fits. */
+/* Closely at the budget, and at even steps of the whole curve. */
+static rf_status plan_refine(rf_plan *plan, plan_work *work)
+{
+    rf_search *search = &work->search;
+    uint64_t budget = work->opts.budget, low = work->least.peak, high = search->plain.peak;
+    rf_status status = RF_OK;
+    if (budget)
+        status =
+            rf_search_refine(search, budget > work->base ? budget - work->base : 1, PLAN_TRIES);
+    for (uint64_t i = 1; i < PLAN_STEPS && low < high && !status; i++)
+        status = rf_search_refine(search, low + (high - low) * i / PLAN_STEPS, PLAN_STEP_TRIES);
+    return status ? status : plan_measure_front(plan, work);
+}
+
+/* In a dry run. */
+static rf_status plan_search(rf_plan *plan, plan_work *work)
+{
+    const rf_scheme_space space = {work->ctx, &work->sites, &work->options};
+    double seconds = work->opts.seconds > 0 ? work->opts.seconds : PLAN_SECONDS;
+    uint64_t budget = work->opts.budget;
+    rf_status status = rf_sites_find(&work->sites, work->root, work->step);
+    if (!status)
+        status = rf_options_find(&work->options, &work->sites);
+    if (!status)
+        status = rf_search_begin(&work->search, &space, work->step, seconds);
+    if (!status)
+        status = plan_measure_plain(plan, work);
+    if (!status)
+        status = plan_find_least(plan, work);
+    if (!status && budget && budget < plan->info.smallest)
+        status = plan_refuse(work, plan->info.smallest);
+    if (!status && (!budget || budget < plan->info.plain_peak))
+        status = plan_refine(plan, work);
+    return status;
+}
+
+/* ---- choosing ---- */
+
+/* Nothing, where that fits; else the fastest whose exact peak does, of the front and what is known
+ * to be the smallest: as the front does not know exact peaks, it may have lost that. What is chosen
+ * is measured last, so that the bookkeeping left behind is its own. */
 static rf_status plan_choose(rf_plan *plan, const plan_work *work)
 {
     const rf_search *search = &work->search;
     uint64_t budget = work->opts.budget ? work->opts.budget : UINT64_MAX;
-    uint64_t base = rf_search_base(search);
-    rf_plan_point found = {0, 0};
+    rf_plan_point found = {UINT64_MAX, 0};
     rf_status status = RF_OK;
-    size_t at = search->num;
-    if (search->plain.peak + base <= budget)
+    if (plan->info.plain_peak <= budget)
         status = plan_measure(plan, work, &found);
-    if (found.peak && found.peak <= budget)
-        at = 0;
-    while (at > 1 && search->front[at - 1].peak + base > budget)
-        at--;
-    while (!status && at && (!found.peak || found.peak > budget))
-        status = plan_take_trial(plan, work, --at, &found);
+    for (size_t at = search->num; at-- > 0 && found.peak > budget && !status;)
+        if (plan_peak(work, at) <= budget && search->front[at].seconds <= work->least.seconds)
+            status = plan_take_scheme(plan, work, &search->front[at].scheme, &found);
+    if (!status && found.peak > budget)
+        status = plan_take_scheme(plan, work, &work->least.scheme, &found);
     if (!status && found.peak > budget)
         return plan_refuse(work, found.peak);
     plan->info.peak = found.peak;
@@ -208,22 +289,40 @@ static rf_status plan_choose(rf_plan *plan, const plan_work *work)
     return status;
 }
 
-static rf_status plan_curve(rf_plan *plan, const plan_work *work)
+/* ---- the curve ---- */
+
+static void curve_enter(rf_plan *plan, uint64_t peak, double seconds)
+{
+    size_t at = 0, end;
+    while (at < plan->num_points && plan->points[at].peak < peak)
+        at++;
+    if (at && plan->points[at - 1].seconds <= seconds)
+        return;
+    for (end = at; end < plan->num_points && plan->points[end].seconds >= seconds;)
+        end++;
+    if (end == at && at < plan->num_points && plan->points[at].peak == peak)
+        return;
+    memmove(&plan->points[at + 1], &plan->points[end],
+            (plan->num_points - end) * sizeof *plan->points);
+    plan->points[at] = (rf_plan_point){peak, seconds};
+    plan->num_points = plan->num_points + 1 - (end - at);
+}
+
+static rf_status plan_curve(rf_plan *plan, plan_work *work)
 {
     const rf_search *search = &work->search;
-    uint64_t base = rf_search_base(search);
-    plan->info = (rf_plan_info){.budget = work->opts.budget,
-                                .plain_peak = search->plain.peak + base,
-                                .plain_seconds = search->plain.seconds,
-                                .smallest = search->front[0].peak + base,
-                                .bound = search->bound + base,
-                                .tries = search->tries};
-    plan->points = rf_plan_alloc(plan->ctx, search->num * sizeof *plan->points);
+    plan->info.budget = work->opts.budget;
+    plan->info.bound = search->bound;
+    plan->info.tries = search->tries;
+    plan->cap_points = search->num + 2;
+    plan->points = rf_plan_alloc(plan->ctx, plan->cap_points * sizeof *plan->points);
     if (!plan->points)
         return rf_context_error(plan->ctx)->code;
-    plan->num_points = search->num;
+    curve_enter(plan, plan->info.plain_peak, plan->info.plain_seconds);
+    curve_enter(plan, work->least.exact, work->least.seconds);
     for (size_t i = 0; i < search->num; i++)
-        plan->points[i] = (rf_plan_point){search->front[i].peak + base, search->front[i].seconds};
+        if (plan_peak(work, i) >= work->least.exact)
+            curve_enter(plan, plan_peak(work, i), search->front[i].seconds);
     return RF_OK;
 }
 
@@ -233,11 +332,14 @@ static rf_status plan_find_dry(rf_plan *plan, plan_work *work)
     work->memo->costs = work->costs;
     plan_clock before =
         plan_clock_set(work->ctx, plan_clock_by(work->costs, work->memo, rf_memo_of));
-    rf_status status = plan_search(work);
+    rf_status status = plan_search(plan, work);
     if (!status)
         status = plan_curve(plan, work);
     if (!status)
         status = plan_choose(plan, work);
+    if (status)
+        rf_slab_trim(&work->ctx->slab);
+    rf_scheme_end(&work->least.scheme, &work->search.space);
     rf_search_end(&work->search);
     plan_forget_options(work);
     plan_clock_set(work->ctx, before);
@@ -319,6 +421,7 @@ rf_status rf_plan_create(rf_plan **out, rf_module *m, const rf_training_step *st
     if (status)
         return status;
     work.sites.ctx = work.options.ctx = work.search.space.ctx = m->ctx;
+    rf_slab_trim(&m->ctx->slab); /* whatever was before: the same call finds the same again */
     status = plan_create(plan, &work);
     if (status)
         rf_plan_destroy(plan);

@@ -218,14 +218,35 @@ static int option_same_probe(const rf_probe *a, const rf_probe *b)
            a->output == b->output && option_time(a) == option_time(b);
 }
 
+/* A site may not run alone, or not as a region: then it is as if there were no more options than
+ * were found by then. Memory that is short is another matter. */
+static rf_status option_forgive(rf_status status)
+{
+    return status == RF_E_MEMORY ? status : RF_OK;
+}
+
+/* The plain call; *alone: it runs alone. */
+static rf_status option_plain(const rf_site *site, rf_probe *plain, int *alone)
+{
+    rf_status status = RF_OK;
+    *plain = (rf_probe){0};
+    *alone = 0;
+    if (site->call.num_in > RF_SITE_INPUTS || !site->call.num_in || !site->calls)
+        return RF_OK;
+    status = rf_probe_site(plain, site, NULL);
+    *alone = !status;
+    if (status)
+        *plain = (rf_probe){0};
+    return option_forgive(status);
+}
+
 /* The type of site number i, made if there is none like it. */
 static rf_status options_type(rf_options *out, const rf_sites *sites, size_t i)
 {
     const rf_site *site = &sites->v[i];
-    rf_probe plain = {0};
-    rf_status status = site->call.num_in > RF_SITE_INPUTS || !site->calls
-                           ? RF_OK
-                           : rf_probe_site(&plain, site, NULL);
+    rf_probe plain;
+    int alone;
+    rf_status status = option_plain(site, &plain, &alone);
     for (size_t k = 0; k < i && !status; k++)
         if (option_alike(site, &sites->v[k]) &&
             option_same_probe(&plain, &rf_options_of(out, k)->v[0].probe)) {
@@ -242,7 +263,7 @@ static rf_status options_type(rf_options *out, const rf_sites *sites, size_t i)
     list->num = 1;
     out->type[i] = out->num++;
     option_search search = {.ctx = out->ctx, .site = site, .list = list};
-    return site->opened ? RF_OK : option_search_site(&search);
+    return site->opened || !alone ? RF_OK : option_forgive(option_search_site(&search));
 }
 
 rf_status rf_options_find(rf_options *out, const rf_sites *sites)

@@ -29,7 +29,7 @@ void rf_plan_destroy(rf_plan *plan)
         return;
     rf_plan_forget_parts(plan);
     rf_plan_free(plan->ctx, plan->parts, plan->cap_parts * sizeof *plan->parts);
-    rf_plan_free(plan->ctx, plan->points, plan->num_points * sizeof *plan->points);
+    rf_plan_free(plan->ctx, plan->points, plan->cap_points * sizeof *plan->points);
     rf_plan_free(plan->ctx, plan, sizeof *plan);
 }
 
@@ -103,13 +103,15 @@ rf_status rf_plan_take(rf_plan *plan, const rf_scheme *scheme, const rf_scheme_s
     for (size_t i = 0; i < scheme->num_ranges && !status; i++) {
         const rf_scheme_range *range = &scheme->ranges[i];
         const rf_module *m = space->sites->chains[range->chain].container;
+        if (!rf_scheme_has_ranges(scheme, space, range->chain))
+            continue;
         rf_plan_part part = {plan_path(root, m, path, sizeof path), range->first, range->count, ""};
         status = rf_plan_add_part(plan, &part);
     }
     for (size_t i = 0; i < space->sites->num && !status; i++) {
         const rf_option_list *list = rf_options_of(space->options, i);
         rf_plan_part part = {plan_path(root, space->sites->v[i].module, path, sizeof path), 0, 0,
-                             list->v[scheme->option[i]].fates};
+                             list->v[rf_scheme_option(scheme, space, i)].fates};
         if (part.fates)
             status = rf_plan_add_part(plan, &part);
     }

@@ -17,7 +17,7 @@ struct rf_plan {
     rf_plan_own_part *parts; /* those of a container are neighbours */
     size_t num_parts, cap_parts;
     rf_plan_point *points;
-    size_t num_points;
+    size_t num_points, cap_points;
 };
 
 void rf_plan_forget_parts(rf_plan *plan);

@@ -89,6 +89,32 @@ void rf_scheme_remove_range(rf_scheme *scheme, size_t index)
     scheme->num_ranges--;
 }
 
+/* ---- what counts ---- */
+
+int rf_scheme_covered(const rf_scheme *scheme, const rf_scheme_space *space, size_t site)
+{
+    for (; site != SIZE_MAX; site = space->sites->v[site].outer) {
+        const char *fates = rf_options_of(space->options, site)->v[scheme->option[site]].fates;
+        if (fates && *fates)
+            return 1;
+    }
+    return 0;
+}
+
+size_t rf_scheme_option(const rf_scheme *scheme, const rf_scheme_space *space, size_t site)
+{
+    return rf_scheme_covered(scheme, space, space->sites->v[site].outer) ? 0 : scheme->option[site];
+}
+
+/* Ranges of a container that is a region itself would be in its way. */
+int rf_scheme_has_ranges(const rf_scheme *scheme, const rf_scheme_space *space, size_t chain)
+{
+    const rf_site_chain *c = &space->sites->chains[chain];
+    int region = c->outer != SIZE_MAX && space->sites->v[c->outer].module == c->container &&
+                 scheme->option[c->outer];
+    return !region && !rf_scheme_covered(scheme, space, c->outer);
+}
+
 /* ---- carrying out ---- */
 
 /* The ranges of a chain, which begin at index and end before *end. */
@@ -100,6 +126,8 @@ static rf_status scheme_apply_ranges(const rf_scheme *scheme, const rf_scheme_sp
     while (index + num < scheme->num_ranges && scheme->ranges[index + num].chain == chain)
         num++;
     *end = index + num;
+    if (!rf_scheme_has_ranges(scheme, space, chain))
+        return RF_OK;
     rf_range *ranges = rf_plan_alloc(space->ctx, num * sizeof *ranges);
     if (!ranges)
         return rf_context_error(space->ctx)->code;
@@ -115,7 +143,7 @@ static rf_status scheme_apply_ranges(const rf_scheme *scheme, const rf_scheme_sp
 static rf_status scheme_apply_site(const rf_scheme *scheme, const rf_scheme_space *space, size_t i)
 {
     const rf_option_list *list = rf_options_of(space->options, i);
-    const char *fates = list->v[scheme->option[i]].fates;
+    const char *fates = list->v[rf_scheme_option(scheme, space, i)].fates;
     rf_checkpoint_options opts = RF_CHECKPOINT_OPTIONS_INIT;
     if (!fates)
         return RF_OK;
@@ -138,11 +166,12 @@ rf_status rf_scheme_apply(const rf_scheme *scheme, const rf_scheme_space *space)
 void rf_scheme_clear(const rf_scheme *scheme, const rf_scheme_space *space)
 {
     for (size_t i = 0; i < space->sites->num; i++)
-        if (scheme->option[i] && rf_checkpoint_applied(space->sites->v[i].module))
+        if (rf_scheme_option(scheme, space, i) && rf_checkpoint_applied(space->sites->v[i].module))
             (void)!rf_checkpoint_clear(space->sites->v[i].module);
     for (size_t i = 0; i < scheme->num_ranges; i++) {
         rf_module *container = space->sites->chains[scheme->ranges[i].chain].container;
-        if (rf_checkpoint_ranges_num(container))
+        if (rf_scheme_has_ranges(scheme, space, scheme->ranges[i].chain) &&
+            rf_checkpoint_ranges_num(container))
             (void)!rf_checkpoint_ranges_clear(container);
     }
 }

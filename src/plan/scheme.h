@@ -11,7 +11,8 @@ typedef struct rf_scheme_range {
 } rf_scheme_range;
 
 typedef struct rf_scheme {
-    uint8_t *option; /* of each site, in its type's list; 0 is plain */
+    uint8_t *option; /* of each site, in its type's list; 0 is plain. Does not count inside of a
+                        site that keeps single ops, nor do ranges there: see rf_scheme_covered */
     rf_scheme_range *ranges;
     size_t num_ranges, cap_ranges;
 } rf_scheme;
@@ -31,6 +32,14 @@ void rf_scheme_end(rf_scheme *scheme, const rf_scheme_space *space);
 rf_status rf_scheme_add_range(rf_scheme *scheme, const rf_scheme_space *space,
                               rf_scheme_range range);
 void rf_scheme_remove_range(rf_scheme *scheme, size_t index);
+
+/* Whether `site`, or one that it lies in, keeps single ops: they are known by their number, which
+ * regions inside of it would change. SIZE_MAX: 0. */
+int rf_scheme_covered(const rf_scheme *scheme, const rf_scheme_space *space, size_t site);
+/* The option that counts. */
+size_t rf_scheme_option(const rf_scheme *scheme, const rf_scheme_space *space, size_t site);
+/* Whether the ranges of a chain count. */
+int rf_scheme_has_ranges(const rf_scheme *scheme, const rf_scheme_space *space, size_t chain);
 
 /* On modules that have no checkpoint yet, and off again. On failure nothing is applied. */
 rf_status rf_scheme_apply(const rf_scheme *scheme, const rf_scheme_space *space);

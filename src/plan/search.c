@@ -1,11 +1,17 @@
 /* search.c: see search.h. */
 #include "plan/search.h"
+#include "tensor/dry.h"
 #include "tensor/trace.h"
 
+#include <math.h>
 #include <string.h>
 #include <time.h>
 
-enum { SEARCH_FRONT = 512, SEARCH_PRICES = 48, SEARCH_TRIES = 1500 };
+/* Dry kernels a second, and how much slower it may be before the clock decides. */
+#define SEARCH_RATE     1e6
+#define SEARCH_PATIENCE 20
+
+enum { SEARCH_FRONT = 512, SEARCH_TRIES = 1500 };
 
 static double search_now(void)
 {
@@ -14,10 +20,14 @@ static double search_now(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* The number of tries decides where it can, so that the same step gives the same plan again. */
+int rf_search_late(const rf_search *search)
+{
+    return search->kernels >= search->most_kernels || search_now() > search->until;
+}
+
 int rf_search_over(const rf_search *search)
 {
-    return search->tries >= search->most_tries || search_now() > search->until;
+    return search->tries >= search->most_tries || rf_search_late(search);
 }
 
 uint64_t rf_search_base(const rf_search *search)
@@ -88,92 +98,128 @@ static rf_status front_enter(rf_search *search, const rf_trial *trial, const rf_
     return RF_OK;
 }
 
+/* ---- what was tried ---- */
+
+static uint64_t tried_mix(uint64_t h, uint64_t word)
+{
+    h = (h ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+    return h ^ h >> 32;
+}
+
+static uint64_t tried_key(const rf_search *search, const rf_scheme *scheme)
+{
+    uint64_t h = 1;
+    for (size_t i = 0; i < search->space.sites->num; i++)
+        h = tried_mix(h, rf_scheme_option(scheme, &search->space, i));
+    for (size_t i = 0; i < scheme->num_ranges; i++) {
+        if (!rf_scheme_has_ranges(scheme, &search->space, scheme->ranges[i].chain))
+            continue;
+        h = tried_mix(h, scheme->ranges[i].chain);
+        h = tried_mix(h, (uint64_t)scheme->ranges[i].first << 32 | scheme->ranges[i].count);
+    }
+    return h ? h : 1;
+}
+
+/* Where a key is, or belongs. There always is a free place. */
+static rf_tried *tried_place(const rf_search *search, uint64_t key)
+{
+    size_t at = key % search->tried_places;
+    while (search->tried[at].key && search->tried[at].key != key)
+        at = (at + 1) % search->tried_places;
+    return &search->tried[at];
+}
+
+static rf_status tried_grow(rf_search *search)
+{
+    rf_context *ctx = search->space.ctx;
+    rf_search old = *search;
+    if (2 * (search->num_tried + 1) <= search->tried_places)
+        return RF_OK;
+    size_t places = old.tried_places ? 2 * old.tried_places : 1024;
+    rf_tried *grown = rf_plan_alloc(ctx, places * sizeof *grown);
+    if (!grown)
+        return rf_context_error(ctx)->code;
+    search->tried = grown;
+    search->tried_places = places;
+    for (size_t i = 0; i < old.tried_places; i++)
+        if (old.tried[i].key)
+            *tried_place(search, old.tried[i].key) = old.tried[i];
+    rf_plan_free(ctx, old.tried, old.tried_places * sizeof *old.tried);
+    return RF_OK;
+}
+
 /* ---- trying ---- */
+
+/* A step may fail because of a scheme (an effect that a region in a region refuses, a function that
+ * does not run twice): then the scheme is no candidate. What the failed step left is taken away by
+ * beginning the dry run anew; in a context that is dry for good nothing needs to be. */
+static rf_status search_failed(rf_search *search, rf_status status, rf_trial *out)
+{
+    rf_context *ctx = search->space.ctx;
+    if (status == RF_E_MEMORY || !search->plain.peak)
+        return status;
+    *out = (rf_trial){.peak = UINT64_MAX, .seconds = HUGE_VAL};
+    if (!ctx->dry_run)
+        return RF_OK;
+    rf_dry_end(ctx);
+    return rf_dry_begin(ctx);
+}
+
+static uint64_t search_executed(const rf_context *ctx)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < RF_TALLIES; i++)
+        sum += ctx->tally[i].counts.executed;
+    return sum;
+}
+
+/* Once more where bookkeeping grew meanwhile: its bytes may or may not be in the peak. */
+static rf_status search_run(rf_search *search, rf_trial *out)
+{
+    rf_context *ctx = search->space.ctx;
+    uint64_t before, executed = search_executed(ctx);
+    rf_status status;
+    int runs = 0;
+    do {
+        before = rf_search_base(search);
+        rf_memory_reset_peak(ctx);
+        double begin = ctx->dry_seconds;
+        status = search->step->run(search->step->payload);
+        out->seconds = ctx->dry_seconds - begin;
+        out->peak = ctx->ledger.row[RF_DEVICE_CPU][RF_MEM_ALL].peak - rf_search_base(search);
+    } while (!status && rf_search_base(search) > before && ++runs < 2);
+    search->kernels += search_executed(ctx) - executed;
+    search->tries++;
+    return status;
+}
 
 rf_status rf_search_try(rf_search *search, const rf_scheme *scheme, rf_trial *trial)
 {
-    rf_context *ctx = search->space.ctx;
-    rf_trial tried = {0};
-    uint64_t chunks = rf_search_base(search);
-    rf_status status = rf_scheme_apply(scheme, &search->space);
+    rf_trial found = {0};
+    rf_status status = tried_grow(search);
     if (status)
         return status;
-    rf_memory_reset_peak(ctx);
-    double begin = ctx->dry_seconds;
-    status = search->step->run(search->step->payload);
-    chunks = rf_search_base(search) > chunks ? rf_search_base(search) : chunks;
-    tried.peak = ctx->ledger.row[RF_DEVICE_CPU][RF_MEM_ALL].peak - chunks;
-    tried.seconds = ctx->dry_seconds - begin;
-    search->tries++;
-    rf_scheme_clear(scheme, &search->space);
-    if (!status)
-        status = front_enter(search, &tried, scheme);
+    rf_tried *place = tried_place(search, tried_key(search, scheme));
+    found.peak = place->peak;
+    found.seconds = place->seconds;
+    if (!place->key) {
+        status = rf_scheme_apply(scheme, &search->space);
+        if (status)
+            return status;
+        status = search_run(search, &found);
+        rf_scheme_clear(scheme, &search->space);
+        if (status)
+            status = search_failed(search, status, &found);
+        else
+            status = front_enter(search, &found, scheme);
+        if (status)
+            return status;
+        *place = (rf_tried){tried_key(search, scheme), found.peak, found.seconds};
+        search->num_tried++;
+    }
     if (trial)
-        *trial = tried;
-    return status;
-}
-
-/* ---- prices: every site by itself ---- */
-
-static double price_of(const rf_probe *p, double price)
-{
-    return p->forward + p->backward + price * (double)p->saved;
-}
-
-static void scheme_at_price(rf_scheme *scheme, const rf_scheme_space *space, double price)
-{
-    for (size_t i = 0; i < space->sites->num; i++) {
-        const rf_option_list *list = rf_options_of(space->options, i);
-        size_t best = 0;
-        for (size_t k = 1; k < list->num; k++)
-            if (price_of(&list->v[k].probe, price) < price_of(&list->v[best].probe, price))
-                best = k;
-        scheme->option[i] = (uint8_t)best;
-    }
-}
-
-/* From nothing for a byte to more than any time is worth. */
-static rf_status search_prices(rf_search *search, rf_scheme *scheme)
-{
-    double price = 1e-14;
-    rf_status status = RF_OK;
-    for (size_t i = 0; i < SEARCH_PRICES && !status && !rf_search_over(search); i++, price *= 2) {
-        scheme_at_price(scheme, &search->space, price);
-        status = rf_search_try(search, scheme, NULL);
-    }
-    return status;
-}
-
-/* ---- even splits: for the smallest peaks ---- */
-
-/* Links first to first + count - 1 in runs of length, each run split again in the same way. */
-static rf_status split_evenly(rf_scheme *scheme, const rf_scheme_space *space,
-                              rf_scheme_range whole, uint32_t length)
-{
-    rf_status status = RF_OK;
-    for (uint32_t at = 0; at < whole.count && !status; at += length) {
-        uint32_t count = whole.count - at < length ? whole.count - at : length;
-        status = rf_scheme_add_range(scheme, space,
-                                     (rf_scheme_range){whole.chain, whole.first + at, count});
-    }
-    return status;
-}
-
-static rf_status search_splits(rf_search *search, rf_scheme *scheme)
-{
-    rf_status status = RF_OK;
-    for (uint32_t c = 0; c < search->space.sites->num_chains && !status; c++) {
-        uint32_t links = (uint32_t)search->space.sites->chains[c].num_links;
-        for (uint32_t length = 1; length < links && !status && !rf_search_over(search);
-             length += 1 + length / 8) {
-            scheme->num_ranges = 0;
-            status = split_evenly(scheme, &search->space, (rf_scheme_range){c, 0, links}, length);
-            if (!status)
-                status = rf_search_try(search, scheme, NULL);
-        }
-    }
-    scheme->num_ranges = 0;
-    return status;
+        *trial = found;
+    return RF_OK;
 }
 
 /* ---- beginning and end ---- */
@@ -202,12 +248,14 @@ static rf_status search_plain(rf_search *search, const rf_scheme *plain)
     rf_context *ctx = search->space.ctx;
     const rf_memory_info *row = ctx->ledger.row[RF_DEVICE_CPU];
     search_bound bound = {0};
-    uint64_t resident = row[RF_MEM_ALL].used - row[RF_MEM_OTHER].used; /* as peaks are */
+    /* without bookkeeping, as peaks are, and without gradients, which the step may begin by
+     * dropping */
+    uint64_t resident = row[RF_MEM_ALL].used - row[RF_MEM_OTHER].used - row[RF_MEM_GRAD].used;
     rf_trace_set(ctx, bound_event, &bound);
-    rf_status status = rf_search_try(search, plain, NULL); /* makes room for bookkeeping, too */
-    rf_trace_set(ctx, NULL, NULL);
+    rf_status status = search->step->run(search->step->payload); /* as any later one begins */
     if (!status)
         status = rf_search_try(search, plain, &search->plain);
+    rf_trace_set(ctx, NULL, NULL);
     search->bound = resident + bound.largest;
     return status;
 }
@@ -217,16 +265,15 @@ rf_status rf_search_begin(rf_search *out, const rf_scheme_space *space,
 {
     rf_scheme scheme;
     *out = (rf_search){.space = *space, .step = step};
-    out->until = search_now() + seconds;
+    out->until = search_now() + SEARCH_PATIENCE * seconds;
+    out->most_kernels = (uint64_t)(SEARCH_RATE * seconds);
     out->most_tries = SEARCH_TRIES;
     rf_status status = rf_scheme_begin(&scheme, space);
     if (status)
         return status;
     status = search_plain(out, &scheme);
     if (!status)
-        status = search_prices(out, &scheme);
-    if (!status)
-        status = search_splits(out, &scheme); /* at the highest price */
+        status = rf_search_seeds(out);
     if (!status)
         status = rf_search_chains(out, 0);
     rf_scheme_end(&scheme, space);
@@ -248,6 +295,8 @@ void rf_search_end(rf_search *search)
     for (size_t i = 0; i < search->num; i++)
         rf_scheme_end(&search->front[i].scheme, &search->space);
     rf_plan_free(search->space.ctx, search->front, search->capacity * sizeof *search->front);
+    rf_plan_free(search->space.ctx, search->tried, search->tried_places * sizeof *search->tried);
     search->front = NULL;
-    search->num = 0;
+    search->tried = NULL;
+    search->num = search->num_tried = search->capacity = search->tried_places = 0;
 }

@@ -264,6 +264,9 @@ static rf_status chain_search(rf_search *search, size_t number, uint64_t budget)
                             : rf_scheme_begin(&scheme, &search->space);
     if (status)
         return status;
+    for (size_t i = search->space.sites->chains[number].outer; i != SIZE_MAX;
+         i = search->space.sites->v[i].outer)
+        scheme.option[i] = 0; /* it is the chain's turn */
     status = problem_begin(&problem, search, number);
     if (!status) {
         uint64_t asked = 0;

@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-enum { REFINE_TRIES = 1500 };
-
 /* A scheme that is being changed. */
 typedef struct refine_walk {
     rf_search *search;
@@ -108,6 +106,37 @@ static rf_status refine_options(refine_walk *walk)
     return status;
 }
 
+/* Two sites at once, to any options: where no single change is better, two may be. */
+static rf_status refine_two(refine_walk *walk, size_t i, size_t j)
+{
+    uint8_t *option = walk->at.option, was_i = option[i], was_j = option[j];
+    size_t num_i = refine_num_options(walk, i), num_j = refine_num_options(walk, j);
+    rf_status status = RF_OK;
+    for (size_t at = 0; at < num_i * num_j && !status && !rf_search_over(walk->search); at++) {
+        int better;
+        option[i] = (uint8_t)(at / num_j);
+        option[j] = (uint8_t)(at % num_j);
+        status = refine_try(walk, &better);
+        if (better) {
+            was_i = option[i];
+            was_j = option[j];
+        }
+    }
+    option[i] = was_i;
+    option[j] = was_j;
+    return status;
+}
+
+static rf_status refine_twos(refine_walk *walk)
+{
+    size_t n = walk->search->space.sites->num;
+    rf_status status = RF_OK;
+    for (size_t i = 0; i < n && !status && !walk->moved; i++)
+        for (size_t j = i + 1; j < n && !status && !rf_search_over(walk->search); j++)
+            status = refine_two(walk, i, j);
+    return status;
+}
+
 /* ---- ranges ---- */
 
 /* In the place of range number index another one; count 0: none. */
@@ -184,6 +213,8 @@ static rf_status refine_from(rf_search *search, const rf_scheme *start, uint64_t
             status = refine_ranges(&walk);
         if (!status && (budget == 0 || refine_above(&walk, &walk.now)))
             status = refine_new_ranges(&walk);
+        if (!status && !walk.moved)
+            status = refine_twos(&walk);
         if (!walk.moved)
             break;
     }
@@ -202,30 +233,35 @@ static void refine_keep_nothing(rf_scheme *scheme, const rf_scheme_space *space)
 static rf_status refine_smallest(rf_search *search)
 {
     rf_scheme scheme;
+    uint64_t before = search->tries;
     rf_status status = rf_scheme_begin(&scheme, &search->space);
     if (status)
         return status;
     refine_keep_nothing(&scheme, &search->space);
     status = refine_from(search, &scheme, 0);
     rf_scheme_end(&scheme, &search->space);
-    search->most_tries = search->tries + REFINE_TRIES;
+    search->most_tries += search->tries - before;
     return status ? status : refine_from(search, &search->front[0].scheme, 0);
 }
 
-rf_status rf_search_refine(rf_search *search, uint64_t budget)
+/* From the point of the front that is `away` above the best within budget, if there is one. */
+static rf_status refine_near(rf_search *search, uint64_t budget, int away)
 {
-    search->most_tries = search->tries + REFINE_TRIES;
+    const rf_trial *best = rf_search_find(search, budget);
+    size_t at = (best ? (size_t)(best - search->front) : 0) + (size_t)away;
+    return at < search->num ? refine_from(search, &search->front[at].scheme, budget) : RF_OK;
+}
+
+/* What is a little too large may come down to something better, what is smaller may rise. */
+rf_status rf_search_refine(rf_search *search, uint64_t budget, uint64_t tries)
+{
+    static const int starts[] = {0, 1, -1, 2, 4, -3};
+    search->most_tries = search->tries + tries;
     if (!budget)
         return refine_smallest(search);
     rf_status status = rf_search_chains(search, budget);
-    const rf_trial *best = rf_search_find(search, budget);
-    size_t at = best ? (size_t)(best - search->front) : 0;
-    if (!status)
-        status = refine_from(search, &search->front[at].scheme, budget);
-    /* and from a little above: it may come down to something better */
-    best = rf_search_find(search, budget);
-    at = best ? (size_t)(best - search->front) + 1 : search->num;
-    if (!status && at < search->num && !rf_search_over(search))
-        status = refine_from(search, &search->front[at].scheme, budget);
+    for (size_t i = 0; i < sizeof starts / sizeof starts[0] && !status; i++)
+        if (!rf_search_over(search))
+            status = refine_near(search, budget, starts[i]);
     return status;
 }

@@ -117,18 +117,38 @@ static rf_status sites_add(rf_sites *sites, const site_seen *seen, rf_site like)
     return status;
 }
 
-static int site_may_be_region(const site_seen *seen)
+/* Something was applied to it, such as rf_checkpoint: that is the user's to decide. */
+static int site_is_taken(const site_seen *seen)
 {
-    return seen->calls && seen->call.num_in && seen->call.num_in <= RF_SITE_INPUTS &&
-           seen->call.num_out && seen->call.kernels > 1;
+    const rf_module *m = seen->module;
+    return rf_module_num_apis(m) || rf_checkpoint_ranges_num(m) || rf_checkpoint_sequential_num(m);
 }
 
-/* A chain is worth going into where it is large, or most of the model. */
+static int site_may_be_region(const site_seen *seen)
+{
+    return !site_is_taken(seen) && seen->calls && seen->call.num_in &&
+           seen->call.num_in <= RF_SITE_INPUTS && seen->call.num_out && seen->call.kernels > 1;
+}
+
+/* The largest part of the model that is called as a whole. */
+static uint64_t site_most_kernels(const site_watch *watch)
+{
+    uint64_t most = 0;
+    for (size_t i = 0; i < watch->num; i++)
+        most = watch->seen[i].call.kernels > most ? watch->seen[i].call.kernels : most;
+    return most;
+}
+
+/* A module is worth going into where it is large, or much of the model. */
+static int site_is_much(const site_watch *watch, const site_seen *seen)
+{
+    return seen->call.kernels > RF_SITE_OPS || 8 * seen->call.kernels > site_most_kernels(watch);
+}
+
 static int site_is_chain(const site_watch *watch, const site_seen *seen)
 {
-    return rf_sequential_is(seen->module) && seen->module->num_children > 2 &&
-           (seen->call.kernels > RF_SITE_OPS ||
-            3 * seen->call.kernels > watch->seen[0].call.kernels);
+    return rf_sequential_is(seen->module) && seen->module->num_children > 2 && seen->calls == 1 &&
+           site_is_much(watch, seen);
 }
 
 static int site_has_parts(const site_watch *watch, const rf_module *m)
@@ -139,40 +159,37 @@ static int site_has_parts(const site_watch *watch, const rf_module *m)
     return 0;
 }
 
-static rf_status sites_open_chain(rf_sites *sites, const site_seen *seen)
+static rf_status sites_open_chain(rf_sites *sites, const site_seen *seen, size_t outer)
 {
     rf_status status = rf_plan_grow(sites->ctx, &sites->chains, sites->num_chains,
                                     &sites->cap_chains, sizeof *sites->chains);
     if (!status)
         sites->chains[sites->num_chains++] =
-            (rf_site_chain){seen->module, seen->module->num_children, seen->call.kernels};
+            (rf_site_chain){seen->module, seen->module->num_children, seen->call.kernels, outer};
     return status;
 }
 
-/* What somebody has decided about already. */
-static int site_is_settled(const rf_module *m)
-{
-    return rf_checkpoint_applied(m) || rf_checkpoint_ranges_num(m) ||
-           rf_checkpoint_sequential_num(m);
-}
-
-/* What m is: a chain, a site, or something to go into. Modules are few levels deep, so is this. */
+/* What m is: a chain, a site, something to go into, or several of these. Modules are few levels
+ * deep, so is this. */
 static rf_status sites_visit(rf_sites *sites, const site_watch *watch, rf_module *m, rf_site like)
 {
     const site_seen *seen = seen_of(watch, m);
-    int settled = site_is_settled(m), link = like.chain != SIZE_MAX;
-    int chain = !settled && seen->calls == 1 && site_is_chain(watch, seen);
-    int open = chain || (!settled && seen->call.kernels > RF_SITE_OPS && site_has_parts(watch, m));
-    size_t number = sites->num_chains;
+    int taken = site_is_taken(seen), link = like.chain != SIZE_MAX;
+    int chain = !taken && site_is_chain(watch, seen);
+    int open = chain || (site_is_much(watch, seen) && site_has_parts(watch, m));
+    size_t number = sites->num_chains, outer = like.outer;
     rf_status status = RF_OK;
-    like.opened = open || settled || !site_may_be_region(seen);
+    like.opened = (open && seen->call.kernels > RF_SITE_OPS) || !site_may_be_region(seen);
     if (link || !like.opened)
         status = sites_add(sites, seen, like);
+    if (!status && !like.opened)
+        outer = sites->num - 1;
     if (!status && chain)
-        status = sites_open_chain(sites, seen);
-    for (size_t i = 0; i < m->num_children && (open || (!seen->calls && !settled)) && !status; i++)
-        status = sites_visit(sites, watch, m->children[i],
-                             (rf_site){.chain = chain ? number : SIZE_MAX, .link = i});
+        status = sites_open_chain(sites, seen, outer);
+    for (size_t i = 0; i < m->num_children && !taken && (open || !seen->calls) && !status; i++)
+        status =
+            sites_visit(sites, watch, m->children[i],
+                        (rf_site){.chain = chain ? number : SIZE_MAX, .link = i, .outer = outer});
     return status;
 }
 
@@ -185,7 +202,7 @@ rf_status rf_sites_find(rf_sites *out, rf_module *root, const rf_training_step *
         status = step->run(step->payload);
     watch_end(&watch);
     if (!status)
-        status = sites_visit(out, &watch, root, (rf_site){.chain = SIZE_MAX});
+        status = sites_visit(out, &watch, root, (rf_site){.chain = SIZE_MAX, .outer = SIZE_MAX});
     rf_plan_free(root->ctx, watch.seen, watch.capacity * sizeof *watch.seen);
     if (status)
         rf_sites_end(out);

@@ -2,12 +2,14 @@
  *
  * A site is a module whose calls may become regions. Sites are found by running the step dry: from
  * the root down, a module is a site as soon as its call is small enough for its inner values to be
- * weighed one by one; what is larger is gone into. So the blocks of a transformer are sites, and
- * so is the whole of a small network. A sequential container that was gone into is a chain: its
- * children, the links, are sites whatever their size, and runs of them may be regions too.
+ * weighed one by one; what is larger, and what is a large part of the model, is gone into. So the
+ * blocks of a transformer are sites, and so is the whole of a small network and its parts. A
+ * sequential container that was gone into is a chain: its children, the links, are sites whatever
+ * their size, and runs of them may be regions too. What the user has applied something to is left
+ * alone, with all that is in it.
  *
- * Invariant: sites are in the order of their first call, an outer one before those inside of it;
- * only a link that was gone into has others inside.
+ * Invariant: sites are in the order of the tree, an outer one before those inside of it, which
+ * follow it without a gap.
  */
 #ifndef RF_PLAN_SITE_H
 #define RF_PLAN_SITE_H
@@ -35,13 +37,15 @@ typedef struct rf_site {
     uint64_t calls;    /* in a step              */
     size_t chain;      /* SIZE_MAX: in none      */
     size_t link;       /* of the chain, from 0   */
-    int opened;        /* a link that was gone into: a region around it is not thought of */
+    size_t outer;      /* the site that it lies in; SIZE_MAX: in none */
+    int opened;        /* a link only: a region around it alone is not thought of */
 } rf_site;
 
 typedef struct rf_site_chain {
     rf_module *container;
     size_t num_links;
     uint64_t kernels;
+    size_t outer; /* as above; the container may be a site itself */
 } rf_site_chain;
 
 typedef struct rf_sites {
