@@ -26,6 +26,10 @@ demo:            ## install what is missing, build, train on real text: DATA="fi
 check-arm64:     ## build for arm64 and run the core of the suite under qemu
 	@scripts/check-arm64.sh
 
+check-budget: all ## the sweep of budgets over random models at its full count: 200 models, 5 budgets each
+	@cmake --build build/release -j $(JOBS) --target budget_budget_sweep
+	@RF_BUDGET_MODELS=200 build/release/tests/budget/test_budget_sweep
+
 amalgamation:    ## one refrain.c and one refrain.h: build/amalgamation
 	@scripts/amalgamate.sh build/amalgamation
 
@@ -52,4 +56,4 @@ clean:           ## remove build/
 help:            ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1	/p' Makefile | expand -t 16
 
-.PHONY: all configure check demo check-arm64 amalgamation fuzz bench docs install format clean help
+.PHONY: all configure check demo check-arm64 check-budget amalgamation fuzz bench docs install format clean help
