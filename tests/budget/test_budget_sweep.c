@@ -31,7 +31,7 @@ static uint64_t sweep_number(const char *name, uint64_t otherwise)
 
 static uint64_t sweep_models(void)
 {
-    return sweep_number("RF_BUDGET_MODELS", getenv("RF_TEST_FAST") ? 3 : 5);
+    return sweep_number("RF_BUDGET_MODELS", getenv("RF_TEST_FAST") ? 2 : 5);
 }
 
 /* ---- a model and its context ---- */
