@@ -220,18 +220,13 @@ static int budget_plan(budget *b, uint64_t ask, int *smallest)
     return budget_plan_by(b, b->costs, ask, smallest);
 }
 
-/* Which plan is found to take the fewest bytes depends a little on the costs that led there. So
- * where it is about the last byte, the model's are tried too, which are the same every time. */
-static int budget_least(budget *b, uint64_t limit)
+/* Which plan is found to take the fewest bytes depends a little on the costs that led there, and
+ * measured ones differ from run to run. So where it is about the last byte, the model's count,
+ * which are the same every time. */
+static int budget_least(budget *b)
 {
     int smallest;
-    uint64_t least;
-    int failed = budget_plan(b, 1, &smallest);
-    least = b->chosen.peak;
-    if (failed || least <= limit)
-        return failed;
-    failed = budget_plan_by(b, b->model, 1, &smallest);
-    return failed || b->chosen.peak <= least ? failed : budget_plan(b, 1, &smallest);
+    return budget_plan_by(b, b->model, 1, &smallest);
 }
 
 /* Searches count a step, and not what comes between two: where that takes more, they are asked for
@@ -256,7 +251,7 @@ static int budget_search(budget *b)
     }
     if (!ask && b->chosen.peak <= limit)
         return EXIT_FINE;
-    int failed = budget_least(b, limit);
+    int failed = budget_least(b);
     if (failed || b->chosen.peak <= limit)
         return failed;
     b->smallest = b->chosen.peak;
@@ -308,7 +303,7 @@ static int budget_decide_smallest(budget *b, rehearsal *r)
 {
     int failed = budget_time(b, r);
     failed = failed ? failed : rehearsal_play(&b->plain, b->options, b->given, NULL, b->costs);
-    failed = failed ? failed : budget_least(b, 0);
+    failed = failed ? failed : budget_least(b);
     b->smallest = b->chosen.peak;
     return failed;
 }
