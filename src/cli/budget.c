@@ -239,6 +239,14 @@ static uint64_t budget_ask(const budget *b, uint64_t ask)
     return ask == limit && b->grown > limit / 200 ? limit + b->grown : 0;
 }
 
+/* So close to the smallest budget that the model's plan decides what is still granted: what is
+ * told as the smallest is then the smallest in every run. */
+static int budget_is_close(const budget *b)
+{
+    uint64_t smallest = b->plan ? rf_plan_info_of(b->plan).smallest : 0;
+    return smallest && b->options->budget < smallest + smallest / 50;
+}
+
 static int budget_search(budget *b)
 {
     uint64_t limit = b->options->budget, ask = limit;
@@ -249,7 +257,7 @@ static int budget_search(budget *b)
             return failed;
         ask = smallest && b->chosen.peak > limit ? 0 : budget_ask(b, ask);
     }
-    if (!ask && b->chosen.peak <= limit)
+    if (!ask && b->chosen.peak <= limit && !budget_is_close(b))
         return EXIT_FINE;
     int failed = budget_least(b);
     if (failed || b->chosen.peak <= limit)
