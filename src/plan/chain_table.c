@@ -141,7 +141,9 @@ typedef struct table_fresh {
 static void table_lower(float *restrict row, const float *restrict rest, const float *restrict own,
                         float time, size_t num)
 {
+#ifdef _OPENMP
 #pragma omp simd
+#endif
     for (size_t i = 0; i < num; i++) {
         float sum = time + rest[i] + own[i];
         row[i] = sum < row[i] ? sum : row[i];
