@@ -141,7 +141,7 @@ typedef struct table_fresh {
 static void table_lower(float *restrict row, const float *restrict rest, const float *restrict own,
                         float time, size_t num)
 {
-#ifdef _OPENMP
+#if defined(_OPENMP) && !defined(__clang__) /* clang does it by itself where it optimises */
 #pragma omp simd
 #endif
     for (size_t i = 0; i < num; i++) {
