@@ -42,6 +42,11 @@ static rf_status build(trainer *t)
 }
 
 /* From here on it is about the budget. */
+static rf_status show(void *payload, const void *bytes, size_t num)
+{
+    return fwrite(bytes, 1, num, payload) == num ? RF_OK : RF_E_IO;
+}
+
 static rf_status fit(trainer *t, uint64_t budget)
 {
     rf_plan *plan;
@@ -53,11 +58,9 @@ static rf_status fit(trainer *t, uint64_t budget)
                (unsigned long long)rf_context_error(t->ctx)->limit_needed);
     if (status)
         return status;
-    rf_plan_info info = rf_plan_info_of(plan);
-    printf("in %llu bytes: a peak of %llu, plain %llu; %.1f %% slower\n",
-           (unsigned long long)budget, (unsigned long long)info.peak,
-           (unsigned long long)info.plain_peak, 100 * (info.seconds / info.plain_seconds - 1));
-    status = rf_plan_apply(plan, t->model);
+    status = rf_plan_text(plan, (rf_write){show, stdout});
+    if (!status)
+        status = rf_plan_apply(plan, t->model);
     rf_plan_destroy(plan);
     return status ? status : rf_memory_set_limit(t->ctx, RF_DEVICE_CPU, RF_MEM_ALL, budget);
 }

@@ -151,6 +151,8 @@ RF_API const rf_error *rf_context_error(const rf_context *ctx);
 /* How many threads the context's kernels use, and the instruction set that they were chosen for. */
 RF_API size_t rf_context_threads(const rf_context *ctx);
 RF_API const char *rf_context_isa(const rf_context *ctx);
+/* Whether the context is dry, for good or while a prediction runs: values are not there. */
+RF_API int rf_context_dry(const rf_context *ctx);
 /* Seconds that recomputing took since the context began, nested ones counted once. */
 RF_API double rf_context_recompute_seconds(const rf_context *ctx);
 

@@ -66,9 +66,6 @@ RF_API RF_MUST_USE rf_status rf_predict(rf_prediction *out, rf_context *ctx,
                                         const rf_training_step *step,
                                         const rf_predict_options *opts);
 
-/* Whether a dry run is on: values are not there. */
-RF_API int rf_context_dry(const rf_context *ctx);
-
 #ifdef __cplusplus
 }
 #endif

@@ -114,7 +114,7 @@ static rf_status dataset_check_tokens(const rf_dataset *d, const unsigned char *
  * context that is dry for good doesn't ask for values, and may come by the dozen. */
 static rf_status dataset_scan(rf_dataset *d, unsigned char *piece, rf_hasher *hasher)
 {
-    if (rf_context_is_dry(d->ctx))
+    if (rf_context_dry(d->ctx))
         return RF_OK;
     for (uint64_t at = 0, num; at < d->tokens.total; at += num) {
         uint64_t part = at < d->train ? d->train : d->tokens.total;
@@ -289,7 +289,7 @@ rf_status rf_dataset_next(rf_dataset *data, rf_scope *s, rf_tensor **ids, rf_ten
             return status;
     }
     rf_status status = dataset_give(data, s, (size_t)data->opts.batch, ids, targets);
-    data->position += !status && !rf_context_is_dry(rf_scope_context(s));
+    data->position += !status && !rf_context_dry(rf_scope_context(s));
     return status;
 }
 

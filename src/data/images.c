@@ -278,7 +278,7 @@ rf_status rf_images_next(rf_images *data, rf_scope *s, rf_tensor **images, rf_te
         status = images_give(data, s, (size_t)data->opts.batch, pair);
     *images = pair[0];
     *labels = pair[1];
-    data->position += !status && !rf_context_is_dry(rf_scope_context(s));
+    data->position += !status && !rf_context_dry(rf_scope_context(s));
     return status;
 }
 

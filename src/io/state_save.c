@@ -71,7 +71,7 @@ static rf_status state_save_tensor(void *payload, const char *path, rf_tensor *t
         rf_sections_put_u64(out, (uint64_t)rf_tensor_dims(t)[i]);
     rf_sections_put(out, path, strlen(path));
     rf_sections_pad(out);
-    if (out->writer && !rf_context_is_dry(rf_tensor_context(t)))
+    if (out->writer && !rf_context_dry(rf_tensor_context(t)))
         status = rf_elements_out(t, state_take, out);
     else
         out->bytes += rf_tensor_bytes(t);

@@ -154,7 +154,7 @@ rf_status rf_writer_open(rf_writer **out, rf_context *ctx, const char *path)
 
 rf_status rf_writer_open_elements(rf_writer **out, rf_context *ctx, const char *path)
 {
-    if (!rf_context_is_dry(ctx))
+    if (!rf_context_dry(ctx))
         return rf_writer_open(out, ctx, path);
     *out = writer_create(ctx, path);
     return *out ? RF_OK : rf_context_error(ctx)->code;

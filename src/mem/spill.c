@@ -1,6 +1,7 @@
 /* spill.c: see spill.h. */
 #define _GNU_SOURCE
 #include "mem/spill.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SPILL_PIECES = 1024 };
@@ -38,13 +38,6 @@ size_t rf_spill_footprint(void)
 }
 
 /* ---- the thread ---- */
-
-double rf_spill_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static size_t spill_round(size_t bytes)
 {
@@ -101,14 +94,14 @@ static void spill_bounce(const rf_spill *spill, rf_spill_job *job)
 
 static void spill_work(const rf_spill *spill, rf_spill_job *job)
 {
-    job->begin = rf_spill_now();
+    job->begin = rf_seconds();
     if (job->write && !job->data)
         job->error = spill_assure(spill, job);
     else if (spill_whole_pages(job))
         job->error = spill_transfer(spill, job->write, job->data, job->bytes, job->at);
     else
         spill_bounce(spill, job);
-    job->end = rf_spill_now();
+    job->end = rf_seconds();
 }
 
 static void *spill_thread(void *payload)

@@ -26,7 +26,7 @@ typedef struct rf_spill_job {
     uint64_t at;       /* in the file, a multiple of RF_SPILL_PAGE       */
     int done;          /* read it after rf_spill_wait                    */
     int error;         /* an errno, 0 if all went well                   */
-    double begin, end; /* when the thread worked on it: seconds, monotonic */
+    double begin, end; /* when the thread worked on it: by base/clock.h */
 } rf_spill_job;
 
 /* Where bytes lie in the file. */
@@ -34,8 +34,6 @@ typedef struct rf_spill_piece {
     uint64_t at, bytes;
 } rf_spill_piece;
 
-/* The clock of jobs. */
-double rf_spill_now(void);
 /* Bytes of memory that an open file takes: the caller enters them in a ledger. */
 size_t rf_spill_footprint(void);
 /* An open file in folder, and its thread. On failure *out is NULL; returns an errno. */

@@ -99,7 +99,7 @@ static rf_tensor *attention_mask(rf_scope *s, const rf_shape *q)
     int64_t t = q->dims[2];
     rf_tensor *mask = rf_zeros(s, RF_F64, 2, (int64_t[]){t, t});
     double *m = mask ? rf_tensor_data(mask) : NULL;
-    if (mask && !m && t && !rf_context_is_dry(rf_scope_context(s)))
+    if (mask && !m && t && !rf_context_dry(rf_scope_context(s)))
         rf_scope_fail(s, RF_E_DEVICE, "causal_attention: gradients of gradients need values");
     for (int64_t i = 0; m && i < t; i++)
         for (int64_t j = i + 1; j < t; j++)

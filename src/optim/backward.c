@@ -114,7 +114,7 @@ rf_status rf_optim_backward(rf_optim *opt, rf_scope *s, rf_tensor *loss,
         status = optim_take_rest(&taker);
     rf_host_free(ctx, taker.places, bytes);
     status = rf_away_finish(opt, status);
-    if (!status && !rf_context_is_dry(ctx))
+    if (!status && !rf_context_dry(ctx))
         opt->steps++;
     return status;
 }

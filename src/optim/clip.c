@@ -39,7 +39,7 @@ static rf_status clip_scale(void *payload, const char *path, rf_tensor *param)
     if (!grad)
         return RF_OK;
     rf_view view = rf_optim_view(grad);
-    if (!view.data || rf_context_is_dry(walk->ctx))
+    if (!view.data || rf_context_dry(walk->ctx))
         return RF_OK;
     rf_status status = walk->kernels->affine(&walk->exec, walk->factor, 0, &view, &view);
     if (status)

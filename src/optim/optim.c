@@ -262,7 +262,7 @@ static void optim_spend(const rf_optim *opt, const rf_optim_item *item)
 static rf_status optim_move(rf_optim *opt, size_t index)
 {
     const rf_optim_item *item = &opt->items[index];
-    if (rf_context_is_dry(opt->ctx)) {
+    if (rf_context_dry(opt->ctx)) {
         optim_spend(opt, item);
         return RF_OK;
     }
@@ -310,7 +310,7 @@ rf_status rf_optim_step_one(rf_optim *opt, size_t index)
 rf_status rf_optim_step(rf_optim *opt)
 {
     rf_status status = rf_away_finish(opt, optim_step(opt, 0, opt->num));
-    if (!status && !rf_context_is_dry(opt->ctx))
+    if (!status && !rf_context_dry(opt->ctx))
         opt->steps++;
     return status;
 }

@@ -6,9 +6,6 @@
 
 #include <string.h>
 
-/* Bytes a second of a file past the page cache: a disk of a laptop of about 2020. */
-#define PLAN_FILE_RATE 1e9
-
 /* Points of the front whose peaks are measured exactly however late it is; steps of the curve that
  * are looked at closely. */
 enum {
@@ -35,11 +32,6 @@ typedef struct plan_work {
     rf_trial least; /* of the smallest exact peak; its scheme is a copy */
 } plan_work;
 
-static double plan_cost(void *payload, const rf_op_call *call)
-{
-    return rf_costs_of(payload, call);
-}
-
 static void plan_forget_options(plan_work *work)
 {
     rf_options_end(&work->options);
@@ -48,52 +40,20 @@ static void plan_forget_options(plan_work *work)
 
 /* ---- costs ---- */
 
-/* What a context's dry runs are timed by. */
-typedef struct plan_clock {
-    double (*cost)(void *payload, const rf_op_call *call);
-    void *payload;
-    double byte, file;
-} plan_clock;
-
-static plan_clock plan_clock_set(rf_context *ctx, plan_clock now)
-{
-    plan_clock before = {ctx->cost, ctx->cost_payload, ctx->cost_byte, ctx->cost_file};
-    ctx->cost = now.cost;
-    ctx->cost_payload = now.payload;
-    ctx->cost_byte = now.byte;
-    ctx->cost_file = now.file;
-    return before;
-}
-
-/* Seconds by costs, each call's found by cost. */
-static plan_clock plan_clock_by(const rf_costs *costs, void *payload,
-                                double (*cost)(void *payload, const rf_op_call *call))
-{
-    return (plan_clock){cost, payload, 1 / costs->rates.byte_rate, 1 / PLAN_FILE_RATE};
-}
-
-void rf_costs_use(rf_costs *costs, rf_context *ctx)
-{
-    plan_clock none = {NULL, NULL, 0, 0};
-    plan_clock_set(ctx, costs ? plan_clock_by(costs, costs, plan_cost) : none);
-}
-
 /* A step that runs dry, and its parts alone, so that the table knows what to measure. */
 static rf_status plan_note_costs(plan_work *work)
 {
     rf_context *ctx = work->ctx;
-    int dry = ctx->dry;
-    rf_status status = dry ? RF_OK : rf_dry_begin(ctx);
+    rf_status status = rf_dry_begin(ctx);
     if (status)
         return status;
-    plan_clock before = plan_clock_set(ctx, plan_clock_by(work->costs, work->costs, plan_cost));
+    rf_cost_clock before = rf_cost_clock_set(ctx, rf_cost_clock_by(work->costs));
     status = rf_sites_find(&work->sites, work->root, work->step);
     if (!status)
         status = rf_options_find(&work->options, &work->sites);
     plan_forget_options(work);
-    plan_clock_set(ctx, before);
-    if (!dry)
-        rf_dry_end(ctx);
+    rf_cost_clock_set(ctx, before);
+    rf_dry_end(ctx);
     return status;
 }
 
@@ -329,9 +289,11 @@ static rf_status plan_curve(rf_plan *plan, plan_work *work)
 /* In a dry run. */
 static rf_status plan_find_dry(rf_plan *plan, plan_work *work)
 {
+    rf_cost_clock clock = rf_cost_clock_by(work->costs);
     work->memo->costs = work->costs;
-    plan_clock before =
-        plan_clock_set(work->ctx, plan_clock_by(work->costs, work->memo, rf_memo_of));
+    clock.cost = rf_memo_of;
+    clock.payload = work->memo;
+    rf_cost_clock before = rf_cost_clock_set(work->ctx, clock);
     rf_status status = plan_search(plan, work);
     if (!status)
         status = plan_curve(plan, work);
@@ -342,22 +304,20 @@ static rf_status plan_find_dry(rf_plan *plan, plan_work *work)
     rf_scheme_end(&work->least.scheme, &work->search.space);
     rf_search_end(&work->search);
     plan_forget_options(work);
-    plan_clock_set(work->ctx, before);
+    rf_cost_clock_set(work->ctx, before);
     return status;
 }
 
 static rf_status plan_find(rf_plan *plan, plan_work *work)
 {
     rf_context *ctx = work->ctx;
-    int dry = ctx->dry;
     work->memo = rf_plan_alloc(ctx, sizeof *work->memo);
     if (!work->memo)
         return rf_context_error(ctx)->code;
-    rf_status status = dry ? RF_OK : rf_dry_begin(ctx);
+    rf_status status = rf_dry_begin(ctx);
     if (!status) {
         status = plan_find_dry(plan, work);
-        if (!dry)
-            rf_dry_end(ctx);
+        rf_dry_end(ctx);
     }
     rf_plan_free(ctx, work->memo, sizeof *work->memo);
     return status;

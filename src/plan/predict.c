@@ -4,11 +4,6 @@
 
 #include <refrain/predict.h>
 
-int rf_context_dry(const rf_context *ctx)
-{
-    return ctx->dry;
-}
-
 static uint64_t predict_executed(const rf_context *ctx)
 {
     uint64_t sum = 0;
@@ -72,15 +67,11 @@ rf_status rf_predict(rf_prediction *out, rf_context *ctx, const rf_training_step
     if (out->size != sizeof *out || (opts && opts->size != sizeof *opts) || !step || !step->run)
         return rf_fail(ctx, RF_E_ARGUMENT, "predict: structs of another size, or no step");
     *out = (rf_prediction)RF_PREDICTION_INIT;
-    int dry = ctx->dry && !ctx->dry_run; /* a context that is dry for good needs no more */
-    rf_status status = dry ? RF_OK : rf_dry_begin(ctx);
+    rf_status status = rf_dry_begin(ctx);
     if (status)
         return status;
-    if (dry)
-        rf_memory_reset_peak(ctx);
     status = predict_steps(out, ctx, step, opts);
-    if (!dry)
-        rf_dry_end(ctx);
+    rf_dry_end(ctx);
     if (status && opts && opts->explain) {
         rf_explain_destroy(*opts->explain);
         *opts->explain = NULL;

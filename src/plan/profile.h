@@ -55,7 +55,9 @@ typedef struct rf_cost_rates {
 #define RF_COST_FLOP_RATE_AVX2     50e9
 #define RF_COST_FLOP_RATE_AVX512   100e9
 #define RF_COST_BYTE_RATE          10e9
-#define RF_COST_OVERHEAD           1e-6
+/* A file past the page cache, on a disk of such a machine: 1 GB/s. */
+#define RF_COST_FILE_RATE 1e9
+#define RF_COST_OVERHEAD  1e-6
 
 rf_cost_rates rf_cost_rates_default(const rf_context *ctx);
 /* The same of this machine, from a product and a sum that together take a few milliseconds; the
@@ -104,6 +106,19 @@ rf_status rf_costs_put_absent(rf_costs *costs, const char *text, double seconds)
 /* Entry number index in no particular order, below rf_costs_size. */
 size_t rf_costs_size(const rf_costs *costs);
 rf_cost rf_costs_at(const rf_costs *costs, size_t index);
+
+/* ---- dry runs ---- */
+
+/* What the dry runs of a context are timed by: seconds of a call, of a byte touched outside of ops,
+ * of a byte moved to or from a file. */
+typedef struct rf_cost_clock {
+    double (*cost)(void *payload, const rf_op_call *call);
+    void *payload;
+    double byte, file;
+} rf_cost_clock;
+/* By a table, which notes each call. Set one, and get the one before. */
+rf_cost_clock rf_cost_clock_by(rf_costs *costs);
+rf_cost_clock rf_cost_clock_set(rf_context *ctx, rf_cost_clock clock);
 
 /* ---- inside of profile*.c ---- */
 

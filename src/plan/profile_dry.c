@@ -1,4 +1,4 @@
-/* profile_dry.c: costs in a dry run (tensor/dry.h): whoever lets one run has each call noted. */
+/* profile_dry.c: dry runs (tensor/dry.h) timed by a table of costs, which has each call noted. */
 #include "plan/profile.h"
 #include "tensor/dry.h"
 
@@ -7,19 +7,25 @@ static double dry_cost(void *payload, const rf_op_call *call)
     return rf_costs_of(payload, call);
 }
 
-static rf_status dry_note_step(rf_costs *costs, const rf_training_step *step)
+rf_cost_clock rf_cost_clock_by(rf_costs *costs)
 {
-    rf_context *ctx = costs->ctx;
-    double (*outer)(void *payload, const rf_op_call *call) = ctx->cost;
-    void *outer_payload = ctx->cost_payload;
-    ctx->cost = dry_cost;
-    ctx->cost_payload = costs;
-    rf_status status = step->run(step->payload);
-    ctx->cost = outer;
-    ctx->cost_payload = outer_payload;
-    if (!status && costs->status)
-        status = rf_fail(ctx, costs->status, "no memory to note what a step runs");
-    return status;
+    return (rf_cost_clock){dry_cost, costs, 1 / costs->rates.byte_rate, 1 / RF_COST_FILE_RATE};
+}
+
+rf_cost_clock rf_cost_clock_set(rf_context *ctx, rf_cost_clock clock)
+{
+    rf_cost_clock before = {ctx->cost, ctx->cost_payload, ctx->cost_byte, ctx->cost_file};
+    ctx->cost = clock.cost;
+    ctx->cost_payload = clock.payload;
+    ctx->cost_byte = clock.byte;
+    ctx->cost_file = clock.file;
+    return before;
+}
+
+void rf_costs_use(rf_costs *costs, rf_context *ctx)
+{
+    const rf_cost_clock none = {NULL, NULL, 0, 0};
+    rf_cost_clock_set(ctx, costs ? rf_cost_clock_by(costs) : none);
 }
 
 rf_status rf_costs_note_step(rf_costs *costs, const rf_training_step *step)
@@ -27,12 +33,14 @@ rf_status rf_costs_note_step(rf_costs *costs, const rf_training_step *step)
     rf_context *ctx = costs->ctx;
     if (!step || !step->run)
         return rf_fail(ctx, RF_E_ARGUMENT, "costs: there is no step to note");
-    int dry = ctx->dry && !ctx->dry_run; /* for good */
-    rf_status status = dry ? RF_OK : rf_dry_begin(ctx);
+    rf_status status = rf_dry_begin(ctx);
     if (status)
         return status;
-    status = dry_note_step(costs, step);
-    if (!dry)
-        rf_dry_end(ctx);
+    rf_cost_clock before = rf_cost_clock_set(ctx, rf_cost_clock_by(costs));
+    status = step->run(step->payload);
+    rf_cost_clock_set(ctx, before);
+    rf_dry_end(ctx);
+    if (!status && costs->status)
+        status = rf_fail(ctx, costs->status, "no memory to note what a step runs");
     return status;
 }

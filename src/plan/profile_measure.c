@@ -14,13 +14,13 @@
  * call's own bytes: that leaves small tensors as near as a step would, and large ones as far.
  */
 #include "plan/profile.h"
+#include "base/clock.h"
 #include "base/check.h"
 #include "base/sort.h"
 #include "kernel/reference.h"
 #include "tensor/context_struct.h"
 
 #include <string.h>
-#include <time.h>
 
 /* A kernel is run once to warm up, then until it took MEASURE_SECONDS together or ran MEASURE_RUNS
  * times. One that takes so long at once was warm for the most part. */
@@ -32,13 +32,6 @@ enum {
     MEASURE_SWEEP_MOST = 32 << 20,
     MEASURE_VIEWS = RF_MAX_INPUTS + RF_MAX_OUTPUTS
 };
-
-static double measure_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* ---- bytes ---- */
 
@@ -168,10 +161,10 @@ static rf_status measure_run(rf_op_call *call, const rf_view *sweep, double *sec
 {
     rf_exec e = {call->ctx->threads, NULL};
     rf_status status = sweep->data ? call->ctx->kernels->fill(&e, 1, sweep) : RF_OK;
-    double begin = measure_clock();
+    double begin = rf_seconds();
     if (!status)
         status = call->op->forward(call);
-    *seconds = measure_clock() - begin;
+    *seconds = rf_seconds() - begin;
     return status;
 }
 
@@ -272,9 +265,9 @@ static rf_context *measure_context(const rf_costs *costs, const rf_costs_options
 static rf_status measure_all(rf_costs *costs, rf_context *ctx, const uint32_t *list, size_t num,
                              const rf_costs_options *o)
 {
-    double end = measure_clock() + (o->seconds > 0 ? o->seconds : 5);
+    double end = rf_seconds() + (o->seconds > 0 ? o->seconds : 5);
     rf_status status = RF_OK;
-    for (size_t i = 0; i < num && !status && measure_clock() < end; i++) {
+    for (size_t i = 0; i < num && !status && rf_seconds() < end; i++) {
         if (o->progress)
             status = o->progress(o->payload, i, num);
         if (!status)

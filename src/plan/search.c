@@ -1,11 +1,11 @@
 /* search.c: see search.h. */
 #include "plan/search.h"
+#include "base/clock.h"
 #include "tensor/dry.h"
 #include "tensor/trace.h"
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 /* Dry kernels a second, and how much slower it may be before the clock decides. */
 #define SEARCH_RATE     1e6
@@ -13,16 +13,9 @@
 
 enum { SEARCH_FRONT = 512, SEARCH_TRIES = 1500 };
 
-static double search_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 int rf_search_late(const rf_search *search)
 {
-    return search->kernels >= search->most_kernels || search_now() > search->until;
+    return search->kernels >= search->most_kernels || rf_seconds() > search->until;
 }
 
 int rf_search_over(const rf_search *search)
@@ -159,8 +152,6 @@ static rf_status search_failed(rf_search *search, rf_status status, rf_trial *ou
     if (status == RF_E_MEMORY || !search->plain.peak)
         return status;
     *out = (rf_trial){.peak = UINT64_MAX, .seconds = HUGE_VAL};
-    if (!ctx->dry_run)
-        return RF_OK;
     rf_dry_end(ctx);
     return rf_dry_begin(ctx);
 }
@@ -265,7 +256,7 @@ rf_status rf_search_begin(rf_search *out, const rf_scheme_space *space,
 {
     rf_scheme scheme;
     *out = (rf_search){.space = *space, .step = step};
-    out->until = search_now() + SEARCH_PATIENCE * seconds;
+    out->until = rf_seconds() + SEARCH_PATIENCE * seconds;
     out->most_kernels = (uint64_t)(SEARCH_RATE * seconds);
     out->most_tries = SEARCH_TRIES;
     rf_status status = rf_scheme_begin(&scheme, space);

@@ -45,8 +45,6 @@ typedef struct rf_retired {
 void rf_context_retire(rf_context *ctx, rf_retired *block, size_t bytes);
 void rf_log_line(rf_context *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Whether a dry run is on (tensor/dry.h): values are not there, and nothing may be changed. */
-int rf_context_is_dry(const rf_context *ctx);
 /* In a dry run: so many bytes would have been read and written now, outside of ops. */
 void rf_context_spend(rf_context *ctx, double bytes);
 /* The table that the context's kernels are taken from. */

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-int rf_context_is_dry(const rf_context *ctx)
+int rf_context_dry(const rf_context *ctx)
 {
     return ctx->dry;
 }
@@ -18,7 +18,7 @@ void rf_context_spend(rf_context *ctx, double bytes)
 
 static rf_status dry_check(rf_context *ctx)
 {
-    const char *inside = ctx->dry      ? "another dry run"
+    const char *inside = ctx->dry_run  ? "another dry run"
                          : ctx->run    ? "a backward"
                          : ctx->keeper ? "a region"
                          : ctx->group  ? "a group of backward calls"
@@ -57,9 +57,13 @@ static void dry_ledger_end(const rf_dry *dry, rf_ledger *ledger)
 rf_status rf_dry_begin(rf_context *ctx)
 {
     rf_status status = dry_check(ctx);
-    rf_dry *dry = status ? NULL : rf_allocator_get(&ctx->alloc, sizeof *dry);
     if (status)
         return status;
+    if (ctx->dry) {
+        rf_memory_reset_peak(ctx);
+        return RF_OK;
+    }
+    rf_dry *dry = rf_allocator_get(&ctx->alloc, sizeof *dry);
     if (!dry)
         return rf_fail(ctx, RF_E_MEMORY, "no memory to begin a dry run");
     memset(dry, 0, sizeof *dry);
@@ -92,6 +96,8 @@ static void dry_free(rf_storage *list)
 void rf_dry_end(rf_context *ctx)
 {
     rf_dry *dry = ctx->dry_run;
+    if (!dry)
+        return;
     if (dry->leaves_restore)
         dry->leaves_restore(ctx);
     rf_tiered_dry_end(ctx);

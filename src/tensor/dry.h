@@ -29,8 +29,9 @@ typedef struct rf_dry {
     void (*leaves_restore)(rf_context *ctx);
 } rf_dry;
 
-/* Begin and end a dry run. Limits do not hold meanwhile, and peaks begin at what is held now.
- * RF_E_STATE in a context that is dry, or where a backward, a region or a group is under way. */
+/* Begin and end a dry run. Limits do not hold meanwhile, and peaks begin at what is held now; in a
+ * context that is dry for good that is all, and limits hold. RF_E_STATE in another dry run, or
+ * where a backward, a region or a group is under way. */
 rf_status rf_dry_begin(rf_context *ctx);
 void rf_dry_end(rf_context *ctx);
 

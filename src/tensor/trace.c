@@ -1,7 +1,6 @@
 /* trace.c: see trace.h, and include/refrain/trace.h for what is told. */
 #include "tensor/trace.h"
-
-#include <time.h>
+#include "base/clock.h"
 
 static const char *const phase_names[RF_PHASES] = {"other", "forward", "recompute", "backward"};
 
@@ -12,11 +11,7 @@ const char *rf_phase_name(rf_phase phase)
 
 double rf_clock(const rf_context *ctx)
 {
-    struct timespec now;
-    if (ctx->dry)
-        return ctx->dry_seconds;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    return ctx->dry ? ctx->dry_seconds : rf_seconds();
 }
 
 void rf_trace_set(rf_context *ctx, rf_trace_fn fn, void *payload)

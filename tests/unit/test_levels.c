@@ -1,7 +1,7 @@
 /* The recurrences of revolve, Disk-Revolve and H-Revolve, and the knapsack, at known answers. */
 #include "support/world.h"
-#include "plan/knapsack.h"
-#include "plan/levels.h"
+#include "support/knapsack.h"
+#include "support/levels.h"
 
 static void test_revolve(void **state)
 {

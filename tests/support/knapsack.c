@@ -5,7 +5,7 @@
  * the best is left. A sum of bytes is made of the items in this one order, so no solution passes
  * the cap by rounding that another order would not have.
  */
-#include "plan/knapsack.h"
+#include "support/knapsack.h"
 #include "base/sort.h"
 #include "tensor/context.h"
 

@@ -11,7 +11,7 @@
  * there holds the beginning, the j steps have the same slots left as before (H-Revolve, Herrmann &
  * Pallez 2020; with one level of any number of slots, Disk-Revolve, Aupy et al. 2016).
  */
-#include "plan/levels.h"
+#include "support/levels.h"
 #include "base/check.h"
 #include "tensor/context.h"
 

@@ -1,7 +1,8 @@
-/* knapsack.h: which values to save under a cap in bytes, so that the most time is saved: exact for
- * bytes that are any real numbers, by branch and bound over densities. */
-#ifndef RF_PLAN_KNAPSACK_H
-#define RF_PLAN_KNAPSACK_H
+/* knapsack.h: an answer to compare planners with: which values to save under a cap in bytes, so
+ * that the most time is saved: exact for bytes that are any real numbers, by branch and bound over
+ * densities. */
+#ifndef TEST_KNAPSACK_H
+#define TEST_KNAPSACK_H
 
 #include <refrain/base.h>
 

@@ -3,8 +3,8 @@
  * H-Revolve. Planners are compared with them; for chains of different steps there is another
  * solver.
  */
-#ifndef RF_PLAN_LEVELS_H
-#define RF_PLAN_LEVELS_H
+#ifndef TEST_LEVELS_H
+#define TEST_LEVELS_H
 
 #include <refrain/base.h>
 
