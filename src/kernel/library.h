@@ -1,4 +1,4 @@
-/* library.h: matrix products by a tuned library, where one was found. */
+/* library.h: matrix products and convolutions by a tuned library, where one was found. */
 #ifndef RF_KERNEL_LIBRARY_H
 #define RF_KERNEL_LIBRARY_H
 
@@ -18,6 +18,19 @@ typedef struct rf_sgemm {
 /* With exactly e->threads threads; how many the caller's own parallel code gets is left as it was.
  * RF_E_MEMORY, RF_E_LIBRARY. */
 rf_status rf_library_sgemm(const rf_exec *e, const rf_sgemm *s);
+
+/* A convolution of f32, none of whose axes is empty, of whatever pass. The workspace holds what the
+ * library wants besides the tensors; where it cannot say, more than there is. RF_E_MEMORY,
+ * RF_E_LIBRARY. */
+size_t rf_library_convolution_workspace(size_t threads, const rf_conv_call *c);
+rf_status rf_library_convolution(const rf_exec *e, const rf_conv_call *c);
+
+/* For the files that call it: every call stands between these two. Where begin says RF_E_MEMORY the
+ * library must not be called, for it might end the process; else what it gives goes to end. */
+rf_status rf_library_begin(size_t threads, int *before);
+void rf_library_end(int before);
+/* A status of the library's as ours. */
+rf_status rf_library_status(int status);
 #endif
 
 #endif

@@ -42,24 +42,46 @@ static int library_has_room(void)
            library_could_map(LIBRARY_MEMORY, PROT_READ | PROT_WRITE);
 }
 
-rf_status rf_library_sgemm(const rf_exec *e, const rf_sgemm *s)
+/* The number of threads is that of the calling thread: no other sees it change. */
+rf_status rf_library_begin(size_t threads, int *before)
 {
+    *before = 0;
     if (!library_has_room())
         return RF_E_MEMORY;
 #ifdef _OPENMP
-    int before = omp_get_max_threads(); /* of this thread: no other sees it change */
-    omp_set_num_threads((int)e->threads);
+    *before = omp_get_max_threads();
+    omp_set_num_threads((int)threads);
 #endif
-    dnnl_status_t status =
-        dnnl_sgemm(s->transposed[0] ? 'T' : 'N', s->transposed[1] ? 'T' : 'N', s->m, s->n, s->k, 1,
-                   s->a, s->lead[0], s->b, s->lead[1], s->add ? 1 : 0, s->c, s->n);
+    (void)threads;
+    return RF_OK;
+}
+
+void rf_library_end(int before)
+{
 #ifdef _OPENMP
     omp_set_num_threads(before);
 #endif
-    (void)e;
+    (void)before;
+}
+
+rf_status rf_library_status(int status)
+{
     return status == dnnl_success         ? RF_OK
            : status == dnnl_out_of_memory ? RF_E_MEMORY
                                           : RF_E_LIBRARY;
+}
+
+rf_status rf_library_sgemm(const rf_exec *e, const rf_sgemm *s)
+{
+    int before;
+    rf_status status = rf_library_begin(e->threads, &before);
+    if (status)
+        return status;
+    status = rf_library_status(dnnl_sgemm(s->transposed[0] ? 'T' : 'N', s->transposed[1] ? 'T' : 'N',
+                                          s->m, s->n, s->k, 1, s->a, s->lead[0], s->b, s->lead[1],
+                                          s->add ? 1 : 0, s->c, s->n));
+    rf_library_end(before);
+    return status;
 }
 #else
 typedef int rf_library_is_absent;

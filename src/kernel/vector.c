@@ -9,6 +9,7 @@
 #include "kernel/vector/gemm.h"
 #include "kernel/vector/gemm_f64.h"
 #include "kernel/vector/matmul.h"
+#include "kernel/vector/convolution.h"
 #include "kernel/vector/softmax.h"
 #include "kernel/vector/norm.h"
 #include "kernel/vector/entropy.h"
@@ -70,8 +71,8 @@ const rf_kernels RF_VECTOR_TABLE = {
     .adamw = vec_adamw,
     .sgd = vec_sgd,
     .sum_squares = vec_sum_squares,
-    .conv2d_workspace = rf_convolution_workspace,
-    .conv2d = rf_convolution,
+    .conv2d_workspace = vec_conv2d_workspace,
+    .conv2d = vec_conv2d,
     .max_pool2d = rf_pool_max,
     .pool2d_pick = rf_pool_pick,
     .pool2d_scatter = rf_pool_scatter,
