@@ -12,6 +12,8 @@
 #include "kernel/vector/convolution.h"
 #include "kernel/vector/softmax.h"
 #include "kernel/vector/norm.h"
+#include "kernel/vector/batch_norm.h"
+#include "kernel/vector/pool.h"
 #include "kernel/vector/entropy.h"
 #include "kernel/vector/embedding.h"
 #include "kernel/vector/optim.h"
@@ -19,7 +21,6 @@
 #include "kernel/vector/random.h"
 #include "kernel/vector/attention.h"
 #include "kernel/vector/attention_grad.h"
-#include "kernel/window.h"
 
 #ifndef RF_VECTOR_TABLE
 #define RF_VECTOR_TABLE rf_vector_portable
@@ -73,11 +74,11 @@ const rf_kernels RF_VECTOR_TABLE = {
     .sum_squares = vec_sum_squares,
     .conv2d_workspace = vec_conv2d_workspace,
     .conv2d = vec_conv2d,
-    .max_pool2d = rf_pool_max,
+    .max_pool2d = vec_max_pool2d,
     .pool2d_pick = rf_pool_pick,
-    .pool2d_scatter = rf_pool_scatter,
+    .pool2d_scatter = vec_pool2d_scatter,
     .avg_pool2d = rf_pool_mean,
     .avg_pool2d_grad = rf_pool_spread,
-    .batch_norm = rf_batch_normalize,
-    .batch_norm_grad = rf_batch_normalize_grad,
+    .batch_norm = vec_batch_norm,
+    .batch_norm_grad = vec_batch_norm_grad,
 };
