@@ -2,7 +2,7 @@
  * what then comes. Steps without and with each plan take turns, so that a busy minute meets both;
  * figures are medians, with the lowest and the highest. Budgets are shares of the activation peak:
  * the plain step's peak less what is held before it. */
-#include "figures.h"
+#include "support/figures.h"
 
 #include <string.h>
 

@@ -7,7 +7,7 @@
  *
  * `--tiny` does everything once, small.
  */
-#include "figures.h"
+#include "support/figures.h"
 
 #include "plan/chain.h"
 

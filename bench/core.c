@@ -8,7 +8,7 @@
  * Medians of interleaved runs; the spread is printed beside them, and a wide one says that the
  * machine was busy. `--tiny` does everything once, small.
  */
-#include "figures.h"
+#include "support/figures.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  * steps are timed. What the sum leaves out, by its nature: what one op leaves in the caches for the
  * next, and pages that are new to the process. `--tiny` does everything once, small.
  */
-#include "figures.h"
+#include "support/figures.h"
 
 #include "plan/profile.h"
 

@@ -6,7 +6,7 @@
  *   graph [--tiny] [--seed N] [--seconds S]
  */
 #include "../tests/support/graph_file.h"
-#include "figures.h"
+#include "support/figures.h"
 #include "plan/graph_plan.h"
 
 #include <string.h>

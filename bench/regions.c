@@ -9,7 +9,7 @@
  *
  * Medians of interleaved runs, and their spread. `--tiny` does everything once, small.
  */
-#include "figures.h"
+#include "support/figures.h"
 
 #include <refrain/nn.h>
 
