@@ -349,8 +349,27 @@ static rf_status run_node(rf_run *run, rf_node *node)
 static int run_order(const void *payload, const void *a, const void *b)
 {
     (void)payload;
-    uint64_t x = ((const rf_run_item *)a)->node->clock, y = ((const rf_run_item *)b)->node->clock;
+    uint64_t x = (*(rf_node *const *)a)->clock, y = (*(rf_node *const *)b)->clock;
     return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* In order of decreasing clock: leaves, of which a graph has many and none has a clock, are moved
+ * behind the others first, which are often in order then. */
+static void run_sort(rf_node **nodes, size_t num)
+{
+    size_t ops = 0;
+    int sorted = 1;
+    for (size_t i = 0; i < num; i++) {
+        rf_node *node = nodes[i];
+        if (!node->op)
+            continue;
+        nodes[i] = nodes[ops];
+        nodes[ops] = node;
+        sorted = sorted && (!ops || node->clock < nodes[ops - 1]->clock);
+        ops++;
+    }
+    if (!sorted)
+        rf_sort(nodes, ops, sizeof *nodes, run_order, NULL);
 }
 
 static void run_put_aside(rf_run *run, rf_run_item *item, rf_node *node)
@@ -375,14 +394,11 @@ static rf_status run_collect(rf_run *run)
     rf_status status = rf_node_collect(run->root, &nodes, &num, &capacity);
     if (!status && !(run->items = rf_host_alloc(ctx, num * sizeof *run->items)))
         status = ctx->record.error.code;
-    int sorted = 1;
-    for (size_t i = 0; i < num && !status; i++) {
+    if (!status)
+        run_sort(nodes, num);
+    for (size_t i = 0; i < num && !status; i++)
         run_put_aside(run, &run->items[run->num++], nodes[i]);
-        sorted = sorted && (!i || nodes[i]->clock < nodes[i - 1]->clock);
-    }
     rf_host_free(ctx, nodes, capacity * sizeof *nodes);
-    if (!status && !sorted)
-        rf_sort(run->items, run->num, sizeof *run->items, run_order, NULL);
     return status;
 }
 
