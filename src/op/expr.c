@@ -50,13 +50,24 @@ rf_status rf_forward_unary(rf_op_call *call, rf_unary kind)
     return rf_call_kernels(call)->unary(&e, kind, &call->in[0], &call->out[0]);
 }
 
+/* x as it looks in the output's shape: x itself, or what is made of it in *wide. */
+static const rf_view *forward_wide(const rf_view *x, const rf_shape *shape, rf_view *wide)
+{
+    if (rf_shape_equal(&x->shape, shape))
+        return x;
+    *wide = *x;
+    rf_view_broadcast(wide, shape);
+    return wide;
+}
+
 rf_status rf_forward_binary(rf_op_call *call, rf_binary kind)
 {
     rf_exec e = rf_call_exec(call);
-    rf_view x = call->in[0], y = call->in[1];
-    rf_view_broadcast(&x, &call->out[0].shape);
-    rf_view_broadcast(&y, &call->out[0].shape);
-    return rf_call_kernels(call)->binary(&e, kind, &x, &y, &call->out[0]);
+    rf_view wide[2];
+    const rf_view *out = &call->out[0];
+    const rf_view *x = forward_wide(&call->in[0], &out->shape, &wide[0]);
+    const rf_view *y = forward_wide(&call->in[1], &out->shape, &wide[1]);
+    return rf_call_kernels(call)->binary(&e, kind, x, y, out);
 }
 
 rf_op_reads rf_reads_none(const rf_op_call *call, uint32_t wanted)

@@ -75,15 +75,13 @@ rf_status rf_infer_broadcast(rf_op_call *call)
 
 void rf_view_broadcast(rf_view *x, const rf_shape *shape)
 {
-    rf_view wide = *x;
     size_t lead = (size_t)(shape->rank - x->shape.rank);
-    wide.shape.rank = shape->rank;
-    for (size_t i = 0; i < shape->rank; i++) {
+    x->shape.rank = shape->rank;
+    for (size_t i = shape->rank; i-- > 0;) { /* from the last: what is read is not written yet */
         int repeats = i < lead || (x->shape.dims[i - lead] == 1 && shape->dims[i] != 1);
-        wide.shape.dims[i] = shape->dims[i];
-        wide.strides[i] = repeats ? 0 : x->strides[i - lead];
+        x->strides[i] = repeats ? 0 : x->strides[i - lead];
+        x->shape.dims[i] = shape->dims[i];
     }
-    *x = wide;
 }
 
 void rf_view_swap_last(rf_view *view)

@@ -341,7 +341,8 @@ static rf_status vec_unary(const rf_exec *e, rf_unary kind, const rf_view *x, co
 {
     const rf_view *const views[] = {x, y};
     int64_t size = vec_dtype_size(x->shape.dtype);
-    vec_walk w = {.span = vec_unary_span};
+    vec_walk w;
+    w.span = vec_unary_span;
     if (kind == RF_UNARY_COPY && x->shape.dtype == y->shape.dtype) {
         w.span = vec_copy_span;
         w.job = &size;
@@ -350,7 +351,7 @@ static rf_status vec_unary(const rf_exec *e, rf_unary kind, const rf_view *x, co
     } else {
         return rf_kernels_reference.unary(e, kind, x, y);
     }
-    w.loop = vec_loop_make(views, 2);
+    vec_loop_begin(&w.loop, views, 2);
     if (w.span == vec_copy_span && size == 4 && vec_turn_find(&w.loop))
         vec_turn_run(e, &w.loop);
     else
@@ -362,10 +363,12 @@ static rf_status vec_binary(const rf_exec *e, rf_binary kind, const rf_view *x, 
                             const rf_view *z)
 {
     const rf_view *const views[] = {x, y, z};
-    vec_walk w = {.span = vec_binary_span, .job = &vec_binary_spans[kind]};
+    vec_walk w;
     if (!vec_is_float(x) || !vec_is_float(y) || !vec_is_float(z))
         return rf_kernels_reference.binary(e, kind, x, y, z);
-    w.loop = vec_loop_make(views, 3);
+    w.span = vec_binary_span;
+    w.job = &vec_binary_spans[kind];
+    vec_loop_begin(&w.loop, views, 3);
     vec_walk_run(e, &w);
     return RF_OK;
 }
@@ -394,10 +397,12 @@ static rf_status vec_affine(const rf_exec *e, double alpha, double beta, const r
 {
     const rf_view *const views[] = {x, y};
     const float c[2] = {(float)alpha, (float)beta};
-    vec_walk w = {.span = vec_affine_span, .job = c};
+    vec_walk w;
     if (!vec_is_float(x) || !vec_is_float(y))
         return rf_kernels_reference.affine(e, alpha, beta, x, y);
-    w.loop = vec_loop_make(views, 2);
+    w.span = vec_affine_span;
+    w.job = c;
+    vec_loop_begin(&w.loop, views, 2);
     vec_walk_run(e, &w);
     return RF_OK;
 }
@@ -414,10 +419,12 @@ static void vec_fill_span(const vec_walk *w, const int64_t *pos, int64_t n)
 static rf_status vec_fill(const rf_exec *e, double value, const rf_view *y)
 {
     const float narrow = (float)value;
-    vec_walk w = {.span = vec_fill_span, .job = &narrow};
+    vec_walk w;
     if (y->shape.dtype != RF_F32)
         return rf_kernels_reference.fill(e, value, y);
-    w.loop = vec_loop_make(&y, 1);
+    w.span = vec_fill_span;
+    w.job = &narrow;
+    vec_loop_begin(&w.loop, &y, 1);
     vec_walk_run(e, &w);
     return RF_OK;
 }

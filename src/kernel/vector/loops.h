@@ -65,27 +65,33 @@ static int vec_loop_joins(const vec_loop *l, const rf_view *const *views, int ax
     return 1;
 }
 
-/* The loop over views (which have one shape), with axes that lie one in the other joined. */
-static vec_loop vec_loop_make(const rf_view *const *views, int count)
+/* The loop over views (which have one shape), with axes that lie one in the other joined. Filled in
+ * place: for a few elements, clearing and copying it would take longer than the work itself. */
+static void vec_loop_begin(vec_loop *l, const rf_view *const *views, int count)
 {
-    vec_loop l = {.views = count, .count = rf_shape_count(&views[0]->shape)};
+    l->rank = 0;
+    l->views = count;
+    l->count = rf_shape_count(&views[0]->shape);
     for (int v = 0; v < count; v++)
-        l.view[v] = views[v];
+        l->view[v] = views[v];
     for (int axis = views[0]->shape.rank - 1; axis >= 0; axis--) {
         int64_t dim = views[0]->shape.dims[axis];
         if (dim == 1)
             continue;
-        if (l.rank && vec_loop_joins(&l, views, axis)) {
-            l.dims[l.rank - 1] *= dim;
+        if (l->rank && vec_loop_joins(l, views, axis)) {
+            l->dims[l->rank - 1] *= dim;
             continue;
         }
         for (int v = 0; v < count; v++)
-            l.strides[v][l.rank] = views[v]->strides[axis];
-        l.dims[l.rank++] = dim;
+            l->strides[v][l->rank] = views[v]->strides[axis];
+        l->dims[l->rank++] = dim;
     }
-    if (!l.rank)
-        l.dims[l.rank++] = 1; /* one element: any stride is right, and 0 is one */
-    return l;
+    if (l->rank)
+        return;
+    l->rank = 1; /* one element: any stride is right, and 1 is the plain one */
+    l->dims[0] = 1;
+    for (int v = 0; v < count; v++)
+        l->strides[v][0] = 1;
 }
 
 /* Where element `index` (row-major) lies: the coordinates, and each view's position. */
