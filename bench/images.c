@@ -7,7 +7,7 @@
  * optimiser, the recording and the allocator. The peer's column is made by bench/peer_torch.py from
  * the same sizes.
  */
-#include "figures.h"
+#include "support/figures.h"
 
 #include <string.h>
 
