@@ -149,6 +149,11 @@ struct rf_op_class {
      * attributes only. For those who make up inputs, as measuring does. NULL, or 0 returned: it
      * holds none. */
     int64_t (*index_below)(const rf_op_call *call, size_t input);
+    /* For an op with forms that keep more or less: the time of a call lies between those of two
+     * others, which alone are measured. Make call, a copy with attrs and room for all outputs,
+     * the first of them (end 0) or the second (end 1), and return how far it lay from the first:
+     * 0 to 1. NULL: it has one form. */
+    double (*between)(rf_op_call *call, void *attrs, int end);
 };
 
 /* Make an op known to a context (for reports and table walks; rf_op_run works without). op must

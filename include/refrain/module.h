@@ -22,6 +22,20 @@ typedef enum rf_effect {
     RF_EFFECT_FORBID = 2  /* it must not run in a region: RF_E_UNSUPPORTED  */
 } rf_effect;
 
+/* A dial of a class: how many bytes of its own a module's forward keeps for its backward, which
+ * computes the others again. At every setting the ops, their results and gradients are the same, to
+ * the bit; only an op's own form differs. A plan (plan.h) turns the dials that nobody has turned.
+ * set: from the next call on, keep at most so many bytes; RF_DIAL_ALL: all; RF_DIAL_AUTO: what the
+ *   module thinks right, as it does at first.
+ * get: what was set. */
+typedef struct rf_dial {
+    const char *name; /* of what is kept: "logits" */
+    void (*set)(rf_module *m, uint64_t bytes);
+    uint64_t (*get)(const rf_module *m);
+} rf_dial;
+#define RF_DIAL_AUTO UINT64_MAX
+#define RF_DIAL_ALL  (UINT64_MAX - 1)
+
 /* What a kind of module is. Only forward is required.
  * forward: in->v[0 .. in->num-1] may hold NULLs; fill out->v[0 .. out->num-1] (NULL beforehand)
  *   with tensors of scope s, or from outside it. out->num is what the caller asks for.
@@ -35,6 +49,7 @@ typedef struct rf_module_class {
     rf_status (*copy)(rf_module *m, void **self_out);
     void (*destroy)(void *self);
     rf_effect effect; /* what its forward does besides its results */
+    const rf_dial *dial; /* NULL: none                                */
 } rf_module_class;
 
 /* Create a module (owned). cls must outlive it. On success the module owns self. */
@@ -92,6 +107,12 @@ RF_API RF_MUST_USE rf_status rf_module_call(rf_module *m, rf_scope *s, const rf_
                                             rf_values *out);
 /* One tensor in, one out; an expression: NULL in, NULL out. */
 RF_API rf_tensor *rf_module_call1(rf_module *m, rf_scope *s, rf_tensor *x);
+
+/* Set the dial of m itself that has this name; RF_E_NOT_FOUND if it has none. Between a call and its
+ * backward it is a change: RF_E_MUTATED in a region. */
+RF_API RF_MUST_USE rf_status rf_module_set_dial(rf_module *m, const char *name, uint64_t bytes);
+/* The dial of m itself; NULL: it has none. */
+RF_API const rf_dial *rf_module_dial(const rf_module *m);
 
 /* Training (the default) or evaluation, for the whole tree: dropout looks at it. */
 RF_API void rf_module_train(rf_module *m, int training);

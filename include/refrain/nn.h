@@ -54,17 +54,19 @@ typedef struct rf_gpt2_options {
     double dropout;   /* of embeddings, attention output and mlp output */
     double eps;       /* of the layer norms; 0: 1e-5 */
     rf_logits logits; /* where targets are given: see rf_linear_cross_entropy */
+    int64_t part;     /* for RF_LOGITS_PART                                   */
 } rf_gpt2_options;
-#define RF_GPT2_OPTIONS_INIT                                              \
-    {                                                                     \
-        sizeof(rf_gpt2_options), 256, 64, 4, 4, 128, 0, 0, RF_LOGITS_AUTO \
+#define RF_GPT2_OPTIONS_INIT                                                 \
+    {                                                                        \
+        sizeof(rf_gpt2_options), 256, 64, 4, 4, 128, 0, 0, RF_LOGITS_AUTO, 0 \
     }
 RF_API RF_MUST_USE rf_status rf_nn_gpt2(rf_module **out, rf_context *ctx,
                                         const rf_gpt2_options *opts);
 /* What a module made by rf_nn_gpt2 was made with; RF_E_ARGUMENT for another module. */
 RF_API RF_MUST_USE rf_status rf_nn_gpt2_options_of(const rf_module *m, rf_gpt2_options *out);
-/* From the next call on; between a call and its backward it is a mutation. RF_E_ARGUMENT for
- * another module. */
+/* Keep all logits, none, or what is right by itself, from the next call on: the module's dial
+ * "logits" (rf_module_set_dial), which takes any number of bytes. RF_E_ARGUMENT for another module,
+ * and for RF_LOGITS_PART. */
 RF_API RF_MUST_USE rf_status rf_nn_gpt2_set_logits(rf_module *m, rf_logits logits);
 /* Blocks, "h.0" to "h.N-1" (borrowed). */
 RF_API rf_module *rf_nn_gpt2_block(rf_module *m, size_t index);

@@ -115,9 +115,10 @@ RF_API rf_tensor *rf_cross_entropy(rf_scope *s, rf_tensor *logits, rf_tensor *ta
                                    const rf_cross_entropy_options *opts);
 /* Whether backward finds the logits of a loss or makes them again. The bits are the same. */
 typedef enum rf_logits {
-    RF_LOGITS_AUTO = 0,     /* kept if they are at most 512 MiB */
-    RF_LOGITS_KEEP = 1,     /* time                             */
-    RF_LOGITS_RECOMPUTE = 2 /* memory: a tile of them at a time */
+    RF_LOGITS_AUTO = 0,      /* kept if they are at most 512 MiB            */
+    RF_LOGITS_KEEP = 1,      /* time                                        */
+    RF_LOGITS_RECOMPUTE = 2, /* memory: a tile of them at a time            */
+    RF_LOGITS_PART = 3       /* as many whole tiles as fit in so many bytes */
 } rf_logits;
 /* NULL is: the mean, over all rows, in tiles of 8 MiB. */
 typedef struct rf_linear_cross_entropy_options {
@@ -128,14 +129,15 @@ typedef struct rf_linear_cross_entropy_options {
     rf_logits logits;
     int64_t tile; /* at most so many bytes of logits at a time, but 64 rows by 64 columns at least;
                      0: 8 MiB. The bits depend on it. */
+    int64_t part; /* RF_LOGITS_PART: bytes of logits to keep at most */
 } rf_linear_cross_entropy_options;
 #define RF_LINEAR_CROSS_ENTROPY_OPTIONS_INIT                                                \
-    {                                                                                       \
-        sizeof(rf_linear_cross_entropy_options), RF_REDUCTION_MEAN, 0, 0, RF_LOGITS_AUTO, 0 \
+    {                                                                                          \
+        sizeof(rf_linear_cross_entropy_options), RF_REDUCTION_MEAN, 0, 0, RF_LOGITS_AUTO, 0, 0 \
     }
 /* x (..., C), weight (V, C), targets (...) -> rank 0: what rf_cross_entropy gives for the logits
- * x weight^T (but for rounding), which are made a tile at a time, in f32 (f64 for f64). Either
- * they are kept for backward, or each tile is made again there: one product more. */
+ * x weight^T (but for rounding), which are made a tile at a time, in f32 (f64 for f64). Tiles
+ * that are not kept for backward are made again there: of all of them it is one product more. */
 RF_API rf_tensor *rf_linear_cross_entropy(rf_scope *s, rf_tensor *x, rf_tensor *weight,
                                           rf_tensor *targets,
                                           const rf_linear_cross_entropy_options *opts);

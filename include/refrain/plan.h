@@ -6,7 +6,8 @@
  *     rf_plan_create(&plan, model, &(rf_training_step){my_step, &my_state}, &opts);
  *     rf_plan_apply(plan, model);
  *
- * A plan says which parts of a model are regions, and what each keeps. It is found by running the
+ * A plan says which parts of a model are regions, what each keeps, and what the dials of its
+ * modules are set to (rf_dial, such as how many of its logits a GPT-2 keeps). It is found by running the
  * caller's step dry (predict.h) with thousands of candidates: so its peak is true, to the byte, and
  * a budget is held or refused before the first real step. It is carried out by rf_checkpoint and
  * rf_checkpoint_ranges, as a user would by hand, and the bits are those without it.
@@ -14,7 +15,8 @@
  * A plan is no part of what it plans: its own memory comes from the allocator beside the ledger.
  *
  * The model stands as it is meant to train: optimiser made, no rf_checkpoint on the parts that a
- * plan is to decide about (what is checkpointed already stays as it is).
+ * plan is to decide about (what is checkpointed already stays as it is, and so does a dial that was
+ * turned).
  */
 #ifndef REFRAIN_PLAN_H
 #define REFRAIN_PLAN_H
@@ -53,7 +55,7 @@ RF_API RF_MUST_USE rf_status rf_plan_create(rf_plan **out, rf_module *m,
 RF_API void rf_plan_destroy(rf_plan *plan);
 
 /* Make the parts of m regions as the plan says: all of them, or none (RF_E_NOT_FOUND where m has no
- * such part, RF_E_APPLIED where one is checkpointed already). A plan that was made for another
+ * such part, RF_E_APPLIED where one is checkpointed or turned already). A plan that was made for another
  * model with such parts fails when its first step runs: RF_E_ARGUMENT, by name. */
 RF_API RF_MUST_USE rf_status rf_plan_apply(const rf_plan *plan, rf_module *m);
 /* Take it away again. */
@@ -76,11 +78,13 @@ typedef struct rf_plan_info {
 } rf_plan_info;
 RF_API rf_plan_info rf_plan_info_of(const rf_plan *plan);
 
-/* One part: a module, or a run of the children of a sequential container. */
+/* One part: a module, a run of the children of a sequential container, or a module's dial. */
 typedef struct rf_plan_part {
     const char *path;    /* from the model's root: "h.3" (borrowed)                            */
     size_t first, count; /* of a container's children; count 0: the module itself              */
     const char *fates;   /* as in rf_checkpoint_options; "": nothing is kept (borrowed)        */
+    const char *dial;    /* the name of the dial; NULL: the part is a region (borrowed)        */
+    uint64_t bytes;      /* that the dial keeps at most                                        */
 } rf_plan_part;
 RF_API size_t rf_plan_num_parts(const rf_plan *plan);
 RF_API rf_plan_part rf_plan_part_at(const rf_plan *plan, size_t index);
@@ -126,7 +130,8 @@ RF_API void rf_pool_step(rf_context *ctx);
  *    "budget": 629145600, "peak": 628923456, "nanoseconds": 1520000000,
  *    "plain_peak": 1073741824, "plain_nanoseconds": 1480000000, "smallest": 0, "bound": 0,
  *    "parts": [{"path": "h", "first": 0, "count": 3, "fates": ""},
- *              {"path": "h.3.mlp", "fates": "keep=linear"}],
+ *              {"path": "h.3.mlp", "fates": "keep=linear"},
+ *              {"path": "", "dial": "logits", "bytes": 8388608}],
  *    "curve": [{"peak": 628923456, "nanoseconds": 1520000000}]}
  *
  * Parts alone are what a plan does; its figures are what was foretold where it was made, and may be

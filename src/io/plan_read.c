@@ -114,7 +114,7 @@ static rf_status plan_list(plan_read *r, rf_status (*read)(plan_read *r, rf_json
 
 /* ---- parts ---- */
 
-enum { PART_PATH, PART_FIRST, PART_COUNT, PART_FATES };
+enum { PART_PATH, PART_FIRST, PART_COUNT, PART_FATES, PART_DIAL, PART_BYTES };
 
 static rf_status plan_part_member(plan_read *r, void *into, int member)
 {
@@ -125,6 +125,10 @@ static rf_status plan_part_member(plan_read *r, void *into, int member)
         return plan_string(r, RF_PLAN_PATH_MOST, &part->path);
     if (member == PART_FATES)
         return plan_string(r, RF_PLAN_FATES_MOST, &part->fates);
+    if (member == PART_DIAL)
+        return plan_string(r, RF_PLAN_NAME_MOST, &part->dial);
+    if (member == PART_BYTES)
+        return plan_number(r, RF_PLAN_DIAL_MOST, &part->bytes);
     status = plan_number(r, RF_PLAN_CHILDREN_MOST, &number);
     *(member == PART_FIRST ? &part->first : &part->count) = (size_t)number;
     return status;
@@ -132,8 +136,9 @@ static rf_status plan_part_member(plan_read *r, void *into, int member)
 
 static rf_status plan_part(plan_read *r, rf_json_kind kind)
 {
-    static const char *const names[] = {"path", "first", "count", "fates", NULL};
-    rf_plan_part part = {NULL, 0, 0, ""};
+    static const char *const names[] = {"path", "first", "count", "fates", "dial", "bytes", NULL};
+    const unsigned of_dial = 1u << PART_DIAL | 1u << PART_BYTES;
+    rf_plan_part part = {.fates = ""};
     unsigned seen;
     rf_status status = plan_object(r, kind, &(plan_members){names, plan_part_member, &part}, &seen);
     if (status)
@@ -144,6 +149,8 @@ static rf_status plan_part(plan_read *r, rf_json_kind kind)
         return plan_bad(r, "a part with one of first and count alone");
     if (seen & 1u << PART_COUNT && !part.count)
         return plan_bad(r, "a part of no children");
+    if (seen & of_dial && seen != (of_dial | 1u << PART_PATH))
+        return plan_bad(r, "a part with one of dial and bytes alone, or with more than a dial has,");
     return rf_plan_add_part(r->plan, &part);
 }
 

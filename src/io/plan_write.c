@@ -34,6 +34,13 @@ static void plan_write_part(rf_builder *b, const rf_plan_own_part *part)
 {
     rf_builder_add_text(b, "{\"path\": ");
     rf_builder_add_string(b, part->path);
+    if (part->dial) {
+        rf_builder_add_text(b, ", \"dial\": ");
+        rf_builder_add_string(b, part->dial);
+        plan_write_number(b, ", \"bytes\": ", part->bytes);
+        rf_builder_add_text(b, "}");
+        return;
+    }
     if (part->count) {
         plan_write_number(b, ", \"first\": ", part->first);
         plan_write_number(b, ", \"count\": ", part->count);

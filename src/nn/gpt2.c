@@ -235,6 +235,7 @@ static rf_tensor *gpt2_head(rf_module *m, rf_scope *s, rf_tensor *x, rf_tensor *
     rf_linear_cross_entropy_options loss = RF_LINEAR_CROSS_ENTROPY_OPTIONS_INIT;
     rf_tensor *weight = rf_module_param(m->children[0], "weight");
     loss.logits = o->logits;
+    loss.part = o->part;
     return targets ? rf_linear_cross_entropy(s, x, weight, targets, &loss)
                    : rf_linear(s, x, weight, NULL);
 }
@@ -262,11 +263,39 @@ static rf_status gpt2_forward(rf_module *m, rf_scope *s, const rf_values *in, rf
     return rf_scope_status(s);
 }
 
+static void gpt2_set_dial(rf_module *m, uint64_t bytes)
+{
+    rf_gpt2_options *o = rf_module_self(m);
+    o->part = 0;
+    o->logits = bytes == RF_DIAL_AUTO  ? RF_LOGITS_AUTO
+                : bytes >= INT64_MAX   ? RF_LOGITS_KEEP
+                : bytes                ? RF_LOGITS_PART
+                                       : RF_LOGITS_RECOMPUTE;
+    if (o->logits == RF_LOGITS_PART)
+        o->part = (int64_t)bytes;
+}
+
+static uint64_t gpt2_get_dial(const rf_module *m)
+{
+    const rf_gpt2_options *o = rf_module_self(m);
+    switch (o->logits) {
+    case RF_LOGITS_AUTO:
+        return RF_DIAL_AUTO;
+    case RF_LOGITS_KEEP:
+        return RF_DIAL_ALL;
+    default:
+        return (uint64_t)o->part;
+    }
+}
+
+static const rf_dial gpt2_dial = {"logits", gpt2_set_dial, gpt2_get_dial};
+
 static const rf_module_class gpt2_class = {.size = sizeof(rf_module_class),
                                            .name = "GPT2",
                                            .forward = gpt2_forward,
                                            .copy = rf_layer_copy_self,
-                                           .destroy = rf_layer_destroy_self};
+                                           .destroy = rf_layer_destroy_self,
+                                           .dial = &gpt2_dial};
 
 static rf_status gpt2_embeddings(rf_module *m, const rf_gpt2_options *o)
 {
@@ -311,8 +340,8 @@ rf_status rf_nn_gpt2(rf_module **out, rf_context *ctx, const rf_gpt2_options *op
                        (long long)o->heads, (long long)o->width);
     if (!(o->dropout >= 0 && o->dropout < 1))
         return rf_fail(ctx, RF_E_ARGUMENT, "gpt2: dropout must be in [0, 1)");
-    if ((unsigned)o->logits > RF_LOGITS_RECOMPUTE)
-        return rf_fail(ctx, RF_E_ARGUMENT, "gpt2: logits is no rf_logits");
+    if ((unsigned)o->logits > RF_LOGITS_PART || o->part < 0)
+        return rf_fail(ctx, RF_E_ARGUMENT, "gpt2: logits is no rf_logits, or part is negative");
     rf_status status = rf_layer_create(out, ctx, &gpt2_class, o, sizeof *o);
     if (!status)
         status = gpt2_embeddings(*out, o);
@@ -335,10 +364,10 @@ rf_status rf_nn_gpt2_options_of(const rf_module *m, rf_gpt2_options *out)
 
 rf_status rf_nn_gpt2_set_logits(rf_module *m, rf_logits logits)
 {
+    static const uint64_t bytes[] = {RF_DIAL_AUTO, RF_DIAL_ALL, 0};
     if (m->cls != &gpt2_class || (unsigned)logits > RF_LOGITS_RECOMPUTE)
         return rf_fail(m->ctx, RF_E_ARGUMENT, "%s: no gpt2, or no rf_logits", m->cls->name);
-    ((rf_gpt2_options *)m->self)->logits = logits;
-    return RF_OK;
+    return rf_module_set_dial(m, gpt2_dial.name, bytes[logits]);
 }
 
 rf_module *rf_nn_gpt2_block(rf_module *m, size_t index)

@@ -172,6 +172,25 @@ int rf_module_training(const rf_module *m)
     return m->training;
 }
 
+/* ---- the dial ---- */
+
+const rf_dial *rf_module_dial(const rf_module *m)
+{
+    return m->cls->dial;
+}
+
+rf_status rf_module_set_dial(rf_module *m, const char *name, uint64_t bytes)
+{
+    const rf_dial *dial = m->cls->dial;
+    if (!dial || strcmp(dial->name, name) != 0)
+        return rf_fail(m->ctx, RF_E_NOT_FOUND, "%s has no dial '%s'", m->cls->name, name);
+    if (dial->get(m) == bytes)
+        return RF_OK;
+    dial->set(m, bytes);
+    rf_module_changed(m);
+    return RF_OK;
+}
+
 /* ---- names ---- */
 
 static int module_has_child(const rf_module *m, const char *name)

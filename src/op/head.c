@@ -95,7 +95,7 @@ static size_t head_scratch(const rf_head_job *j)
 static void head_layout(rf_head_job *j)
 {
     size_t wide = rf_dtype_size(j->wide), bytes[RF_HEAD_AREAS] = {0};
-    bytes[RF_HEAD_Z] = j->kept && !j->wanted ? 0 : (size_t)(j->rows * j->cols) * wide;
+    bytes[RF_HEAD_Z] = j->kept == j->num && !j->wanted ? 0 : (size_t)(j->rows * j->cols) * wide;
     bytes[RF_HEAD_SUMS] = j->wanted ? 0 : (size_t)j->n * 2 * sizeof(double);
     bytes[RF_HEAD_LOSSES] = j->wanted ? 0 : (size_t)j->n * wide;
     bytes[RF_HEAD_G] = j->wanted ? wide : 0;
@@ -108,6 +108,39 @@ static void head_layout(rf_head_job *j)
     bytes[RF_HEAD_PRODUCT] = head_scratch(j);
     for (int i = 0; i < RF_HEAD_AREAS; i++)
         j->at[i + 1] = j->at[i] + ((bytes[i] + 63) & ~(size_t)63);
+}
+
+/* Logits in the first `num` tiles: whole rounds over the rows, and some of one more. */
+static int64_t head_logits_in(const rf_head_job *j, int64_t num)
+{
+    int64_t high = head_parts(j->n, j->rows), first = num / high * j->cols;
+    int64_t cols = head_least(first, j->v), row = num % high * j->rows;
+    return j->n * cols + row * head_least(j->cols, j->v - cols);
+}
+
+/* The most tiles that are within so many bytes. */
+static int64_t head_fitting(const rf_head_job *j, int64_t bytes)
+{
+    int64_t low = 0, high = j->num, logits = bytes / (int64_t)rf_dtype_size(j->wide);
+    while (low < high) {
+        int64_t middle = low + (high - low + 1) / 2;
+        if (head_logits_in(j, middle) <= logits)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
+static void head_keep(rf_head_job *j, const rf_head_attrs *a)
+{
+    double bytes = (double)j->n * (double)j->v * (double)rf_dtype_size(j->wide);
+    j->num = j->n ? head_parts(j->n, j->rows) * head_parts(j->v, j->cols) : 0;
+    if (a->logits == RF_LOGITS_KEEP || (a->logits == RF_LOGITS_AUTO && bytes <= HEAD_KEPT))
+        j->kept = j->num;
+    else if (a->logits == RF_LOGITS_PART)
+        j->kept = head_fitting(j, a->part);
+    j->kept_logits = j->kept ? head_logits_in(j, j->kept) : 0;
 }
 
 rf_head_job rf_head_of(const rf_op_call *call, size_t x)
@@ -125,11 +158,26 @@ rf_head_job rf_head_of(const rf_op_call *call, size_t x)
     j.dtype = j.x.shape.dtype;
     j.wide = rf_entropy_wide(j.dtype);
     j.wanted = x ? a->wanted : 0;
-    j.kept = a->logits == RF_LOGITS_KEEP ||
-             (a->logits == RF_LOGITS_AUTO &&
-              (double)j.n * (double)j.v * (double)rf_dtype_size(j.wide) <= HEAD_KEPT);
     head_tile(&j, a->tile);
+    head_keep(&j, a);
     return j;
+}
+
+double rf_head_share(const rf_op_call *call, size_t x)
+{
+    rf_head_job j = rf_head_of(call, x);
+    return j.num ? (double)j.kept_logits / ((double)j.n * (double)j.v) : 1;
+}
+
+double rf_head_form(const rf_op_call *call, size_t x, rf_head_attrs *attrs, int end, rf_view *tiles)
+{
+    double share = rf_head_share(call, x);
+    attrs->logits = end ? RF_LOGITS_KEEP : RF_LOGITS_RECOMPUTE;
+    attrs->part = 0;
+    rf_head_job j = rf_head_of(call, x);
+    *tiles = rf_head_matrix(j.wide, 1, j.kept_logits, NULL);
+    rf_entropy_flatten(tiles);
+    return share;
 }
 
 size_t rf_head_workspace_of(const rf_op_call *call, size_t x)
@@ -163,11 +211,12 @@ static rf_status head_widen(const rf_head_job *j, rf_head_area area, rf_view *bl
 static rf_status head_logits(rf_head_job *j)
 {
     int64_t rows = j->xs.shape.dims[0], cols = j->ws.shape.dims[0];
+    int kept = j->tile++ < j->kept;
     rf_view across = rf_head_swapped(j->ws);
-    j->z = rf_head_matrix(j->wide, rows, cols, j->kept ? j->tiles : rf_head_at(j, RF_HEAD_Z));
-    if (j->kept)
+    j->z = rf_head_matrix(j->wide, rows, cols, kept ? j->tiles : rf_head_at(j, RF_HEAD_Z));
+    if (kept)
         j->tiles += (size_t)(rows * cols) * rf_dtype_size(j->wide);
-    return j->kept && j->wanted ? RF_OK : j->k->matmul(&j->e, &j->xs, &across, &j->z);
+    return kept && j->wanted ? RF_OK : j->k->matmul(&j->e, &j->xs, &across, &j->z);
 }
 
 rf_status rf_head_each(rf_head_job *j, rf_status (*body)(rf_head_job *j))

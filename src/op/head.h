@@ -18,6 +18,7 @@ typedef struct rf_head_attrs {
     int64_t tile;             /* bytes of logits at a time   */
     int64_t wanted;           /* of the gradient: 1 dx, 2 dW */
     int64_t logits;           /* rf_logits                   */
+    int64_t part;             /* bytes, for RF_LOGITS_PART   */
 } rf_head_attrs;
 
 /* What the workspace is made of. */
@@ -42,17 +43,24 @@ typedef struct rf_head_job {
     int64_t rows, cols; /* of a tile */
     uint8_t dtype, wide;
     int64_t wanted; /* gradients; 0: forward */
-    int kept;       /* all tiles are there, one after the other */
+    int64_t num, kept;    /* tiles, and the first of them, which are kept one after the other */
+    int64_t kept_logits; /* in those                                                         */
     size_t at[RF_HEAD_AREAS + 1];
     rf_view x, w, targets, lse, dx, dw;
-    char *tiles; /* of kept ones, the next */
-    /* the tile that is worked on */
+    char *tiles;  /* of kept ones, the next   */
+    int64_t tile; /* the one that is worked on: */
     int64_t row, first;
     rf_view z, xs, ws; /* xs and ws in `wide` */
 } rf_head_job;
 
 /* x, W and targets are inputs `x` to x + 2 of call: sizes, tiles, and whether they are kept. */
 rf_head_job rf_head_of(const rf_op_call *call, size_t x);
+/* The share of the logits that is kept. */
+double rf_head_share(const rf_op_call *call, size_t x);
+/* Make attrs, which are call's, those of the form that keeps nothing (end 0) or everything (1), and
+ * *tiles what that keeps. Returns the share that was kept. */
+double rf_head_form(const rf_op_call *call, size_t x, rf_head_attrs *attrs, int end,
+                    rf_view *tiles);
 size_t rf_head_workspace_of(const rf_op_call *call, size_t x);
 /* With tiles that are kept, or are to be, in `kept`. */
 void rf_head_begin(rf_head_job *j, rf_op_call *call, const rf_view *kept);

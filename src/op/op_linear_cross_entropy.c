@@ -1,7 +1,7 @@
 /* op_linear_cross_entropy.c: the cross-entropy of the logits x W^T, made a tile at a time: some
- * rows by some columns. The tiles are kept for backward, or each is overwritten by the next and
- * made again there: one product more, and no bits less, for both forms do the same in the same
- * order.
+ * rows by some columns. The first of them, as many as are wanted, are kept for backward; each of
+ * the others is overwritten by the next and made again there. However many are kept, the same is
+ * done in the same order: no bit depends on it.
  *
  * With X some rows of x and U some rows of W (the columns of a tile):
  *   forward:   Z = X U^T; log sum exp of its rows joins that of tiles before; targets are picked
@@ -47,10 +47,9 @@ static rf_status head_infer(rf_op_call *call)
     call->out[1].shape.dtype = rf_entropy_wide(call->in[0].shape.dtype);
     rf_head_job j = rf_head_of(call, 0);
     call->num_out = j.kept ? 3 : 2;
-    call->out[2].shape.dtype = j.wide; /* the tiles */
-    call->out[2].shape.rank = 2;
-    call->out[2].shape.dims[0] = j.n;
-    call->out[2].shape.dims[1] = j.v;
+    call->out[2].shape.dtype = j.wide; /* the tiles that are kept */
+    call->out[2].shape.rank = 1;
+    call->out[2].shape.dims[0] = j.kept_logits;
     return RF_OK;
 }
 
@@ -105,6 +104,13 @@ static rf_op_cost head_cost(const rf_op_call *call)
     return head_cost_of(call, 0, 1);
 }
 
+static double head_between(rf_op_call *call, void *attrs, int end)
+{
+    double share = rf_head_form(call, 0, attrs, end, &call->out[2]);
+    call->num_out = end ? 3 : 2;
+    return share;
+}
+
 /* ---- gradients ---- */
 
 static rf_op_reads head_reads(const rf_op_call *call, uint32_t wanted)
@@ -124,7 +130,6 @@ static rf_status head_backward(rf_op_grad *grad)
     if (s->status)
         return s->status;
     attrs.wanted = grad->wanted & 3;
-    attrs.logits = in[5] ? RF_LOGITS_KEEP : RF_LOGITS_RECOMPUTE;
     rf_values from = {in, 6}, to = {out, 2};
     rf_status status =
         rf_op_run(s, &rf_op_linear_cross_entropy_grad, &from, &attrs, sizeof attrs, &to);
@@ -153,16 +158,17 @@ static rf_status head_composed(rf_op_grad *grad)
     return s->status;
 }
 
-/* The last two: more than one tile in either direction. */
+/* The last three: more than one tile in either direction. */
 static int head_sample(size_t index, rf_op_sample *out)
 {
     static const int64_t x[2][3] = {{2, 3, 4}, {1, 130, 2}}, w[2][2] = {{5, 4}, {70, 2}};
-    static const rf_head_attrs rows[5] = {{{0, 0, 0}, RF_HEAD_TILE, 0, RF_LOGITS_AUTO},
-                                          {{1, 0, 0}, RF_HEAD_TILE, 0, RF_LOGITS_RECOMPUTE},
-                                          {{0, 1, 2}, RF_HEAD_TILE, 0, RF_LOGITS_KEEP},
-                                          {{0, 1, 2}, 1, 0, RF_LOGITS_KEEP},
-                                          {{0, 1, 2}, 1, 0, RF_LOGITS_RECOMPUTE}};
-    if (index >= 5)
+    static const rf_head_attrs rows[6] = {{{0, 0, 0}, RF_HEAD_TILE, 0, RF_LOGITS_AUTO, 0},
+                                          {{1, 0, 0}, RF_HEAD_TILE, 0, RF_LOGITS_RECOMPUTE, 0},
+                                          {{0, 1, 2}, RF_HEAD_TILE, 0, RF_LOGITS_KEEP, 0},
+                                          {{0, 1, 2}, 1, 0, RF_LOGITS_KEEP, 0},
+                                          {{0, 1, 2}, 1, 0, RF_LOGITS_RECOMPUTE, 0},
+                                          {{0, 1, 2}, 1, 0, RF_LOGITS_PART, 64 * 130 * 4}};
+    if (index >= 6)
         return 0;
     *(rf_head_attrs *)(void *)out->attrs = rows[index];
     rf_sample_float(out, 0, -1, 1, 3, x[index > 2]);
@@ -186,6 +192,7 @@ const rf_op_class rf_op_linear_cross_entropy = {
     .workspace = head_workspace,
     .cost = head_cost,
     .sample = head_sample,
+    .between = head_between,
 };
 
 /* in: g, x, weight, targets, log sum exp, the tiles if they were kept. The results are dx, dW; one
@@ -282,8 +289,16 @@ static rf_status head_grad_forward(rf_op_call *call)
 static rf_op_cost head_grad_cost(const rf_op_call *call)
 {
     int64_t wanted = ((const rf_head_attrs *)call->attrs)->wanted;
-    double again = rf_head_of(call, 1).kept ? 0 : 1;
+    double again = 1 - rf_head_share(call, 1);
     return head_cost_of(call, 1, again + (double)(wanted & 1) + (double)(wanted >> 1 & 1));
+}
+
+static double head_grad_between(rf_op_call *call, void *attrs, int end)
+{
+    double share = rf_head_form(call, 1, attrs, end, &call->in[5]);
+    if (!end)
+        call->in[5] = (rf_view){.shape.dtype = RF_ABSENT};
+    return share;
 }
 
 const rf_op_class rf_op_linear_cross_entropy_grad = {
@@ -295,6 +310,7 @@ const rf_op_class rf_op_linear_cross_entropy_grad = {
     .forward = head_grad_forward,
     .workspace = head_grad_workspace,
     .cost = head_grad_cost,
+    .between = head_grad_between,
 };
 
 rf_tensor *rf_linear_cross_entropy(rf_scope *s, rf_tensor *x, rf_tensor *weight, rf_tensor *targets,
@@ -305,7 +321,8 @@ rf_tensor *rf_linear_cross_entropy(rf_scope *s, rf_tensor *x, rf_tensor *weight,
     rf_head_attrs a = {{opts->reduction == RF_REDUCTION_SUM, opts->has_ignored != 0, opts->ignored},
                        opts->tile > 0 ? opts->tile : RF_HEAD_TILE,
                        0,
-                       opts->logits};
+                       opts->logits,
+                       opts->part > 0 ? opts->part : 0};
     rf_tensor *in[3] = {rf_contiguous(s, x), rf_contiguous(s, weight), rf_contiguous(s, targets)};
     return rf_expr(s, &rf_op_linear_cross_entropy, in, 3, &a, sizeof a);
 }

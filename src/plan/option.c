@@ -3,14 +3,14 @@
  * A region can keep the results of any set of its ops. Ops that change nothing when kept alone are
  * left out; of the others every set is probed while they are few, and else two paths of sets: from
  * none on, adding what spares most time for its bytes, and from all on, giving up what spares
- * least.
+ * least. A dial is probed at even steps between nothing and what it keeps by itself.
  */
 #include "plan/option.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { OPTION_ALL_SETS = 9, OPTION_TEXT = RF_SITE_OPS * 56 + 8 };
+enum { OPTION_ALL_SETS = 9, OPTION_DIAL_STEPS = 16, OPTION_TEXT = RF_SITE_OPS * 56 + 8 };
 
 /* The search for one site. */
 typedef struct option_search {
@@ -60,10 +60,10 @@ static size_t option_dispensable(const rf_option_list *list)
     return best;
 }
 
-/* By falling bytes, plain first. */
-static rf_status option_insert(rf_context *ctx, rf_option_list *list, const char *fates,
-                               const rf_probe *probe)
+/* By falling bytes, plain first. Fates are copied. */
+static rf_status option_insert(rf_context *ctx, rf_option_list *list, rf_option option)
 {
+    const rf_probe *probe = &option.probe;
     for (size_t i = 0; i < list->num; i++)
         if (option_beats(&list->v[i].probe, probe))
             return RF_OK;
@@ -72,14 +72,13 @@ static rf_status option_insert(rf_context *ctx, rf_option_list *list, const char
             option_remove(ctx, list, i);
     if (list->num == RF_OPTIONS_MOST)
         option_remove(ctx, list, option_dispensable(list));
-    char *copy = rf_plan_copy_text(ctx, fates);
-    if (!copy)
+    if (option.fates && !(option.fates = rf_plan_copy_text(ctx, option.fates)))
         return rf_context_error(ctx)->code;
     size_t at = 1;
     while (at < list->num && list->v[at].probe.saved >= probe->saved)
         at++;
     memmove(&list->v[at + 1], &list->v[at], (list->num - at) * sizeof list->v[0]);
-    list->v[at] = (rf_option){copy, *probe};
+    list->v[at] = option;
     list->num++;
     return RF_OK;
 }
@@ -102,7 +101,8 @@ static rf_status option_try(option_search *search, uint64_t set, rf_probe *probe
     char text[OPTION_TEXT];
     option_text(search, set, text);
     rf_status status = rf_probe_site(probe, search->site, text);
-    return status ? status : option_insert(search->ctx, search->list, text, probe);
+    return status ? status
+                  : option_insert(search->ctx, search->list, (rf_option){text, 0, *probe});
 }
 
 static rf_status option_all_sets(option_search *search)
@@ -178,9 +178,7 @@ static rf_status option_search_site(option_search *search)
 {
     rf_probe none;
     size_t num = RF_SITE_OPS;
-    rf_status status = rf_probe_site(&none, search->site, "");
-    if (!status)
-        status = option_insert(search->ctx, search->list, "", &none);
+    rf_status status = option_try(search, 0, &none);
     if (!status)
         status = rf_probe_ops(search->ops, &num, search->site);
     if (!status)
@@ -193,6 +191,25 @@ static rf_status option_search_site(option_search *search)
     return status ? status : option_path(search, (UINT64_C(1) << search->num) - 1, 0);
 }
 
+/* ---- dials ---- */
+
+static rf_status option_dial(option_search *search, uint64_t bytes, uint64_t *saved)
+{
+    rf_option option = {.dial = bytes};
+    rf_status status = rf_probe_dial(&option.probe, search->site, bytes);
+    *saved = option.probe.saved;
+    return status ? status : option_insert(search->ctx, search->list, option);
+}
+
+static rf_status option_search_dial(option_search *search)
+{
+    uint64_t all = search->list->v[0].probe.saved, none, saved;
+    rf_status status = option_dial(search, 0, &none);
+    for (uint64_t i = 1; i < OPTION_DIAL_STEPS && !status && none < all; i++)
+        status = option_dial(search, (all - none) * i / OPTION_DIAL_STEPS, &saved);
+    return status;
+}
+
 /* ---- types ---- */
 
 static int option_same_shape(const rf_shape *a, const rf_shape *b)
@@ -202,7 +219,7 @@ static int option_same_shape(const rf_shape *a, const rf_shape *b)
 
 static int option_alike(const rf_site *a, const rf_site *b)
 {
-    int same = a->module->cls == b->module->cls && a->call.num_in == b->call.num_in &&
+    int same = a->module->cls == b->module->cls && a->dial == b->dial && a->call.num_in == b->call.num_in &&
                a->call.num_out == b->call.num_out && a->call.wanted == b->call.wanted &&
                a->call.precision == b->call.precision && a->call.kernels == b->call.kernels &&
                a->opened == b->opened && a->module->training == b->module->training;
@@ -259,11 +276,13 @@ static rf_status options_type(rf_options *out, const rf_sites *sites, size_t i)
         return status;
     rf_option_list *list = &out->lists[out->num];
     memset(list, 0, sizeof *list);
-    list->v[0].probe = plain;
+    list->v[0] = (rf_option){.dial = RF_DIAL_AUTO, .probe = plain};
     list->num = 1;
     out->type[i] = out->num++;
     option_search search = {.ctx = out->ctx, .site = site, .list = list};
-    return site->opened || !alone ? RF_OK : option_forgive(option_search_site(&search));
+    if (site->opened || !alone)
+        return RF_OK;
+    return option_forgive(site->dial ? option_search_dial(&search) : option_search_site(&search));
 }
 
 rf_status rf_options_find(rf_options *out, const rf_sites *sites)

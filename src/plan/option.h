@@ -1,5 +1,5 @@
-/* option.h: ways to run a site: plainly, or as a region that keeps some of its values. Each was
- * probed; none is worse than another in all respects. */
+/* option.h: ways to run a site: plainly, or as a region that keeps some of its values; or settings
+ * of its dial. Each was probed; none is worse than another in all respects. */
 #ifndef RF_PLAN_OPTION_H
 #define RF_PLAN_OPTION_H
 
@@ -8,7 +8,8 @@
 enum { RF_OPTIONS_MOST = 24 };
 
 typedef struct rf_option {
-    char *fates; /* owned; NULL: no region */
+    char *fates;   /* owned; NULL: no region                 */
+    uint64_t dial; /* what to set a dial to; else all alike  */
     rf_probe probe;
 } rf_option;
 

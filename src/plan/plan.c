@@ -14,12 +14,17 @@ rf_status rf_plan_begin(rf_plan **out, rf_context *ctx)
     return RF_OK;
 }
 
+static void part_end(rf_context *ctx, rf_plan_own_part *part)
+{
+    rf_plan_free_text(ctx, part->path);
+    rf_plan_free_text(ctx, part->fates);
+    rf_plan_free_text(ctx, part->dial);
+}
+
 void rf_plan_forget_parts(rf_plan *plan)
 {
-    for (size_t i = 0; i < plan->num_parts; i++) {
-        rf_plan_free_text(plan->ctx, plan->parts[i].path);
-        rf_plan_free_text(plan->ctx, plan->parts[i].fates);
-    }
+    for (size_t i = 0; i < plan->num_parts; i++)
+        part_end(plan->ctx, &plan->parts[i]);
     plan->num_parts = 0;
 }
 
@@ -41,15 +46,15 @@ rf_status rf_plan_add_part(rf_plan *plan, const rf_plan_part *part)
     if (status)
         return status;
     rf_plan_own_part *own = &plan->parts[plan->num_parts];
-    *own = (rf_plan_own_part){.first = part->first, .count = part->count};
+    *own = (rf_plan_own_part){.first = part->first, .count = part->count, .bytes = part->bytes};
     own->path = rf_plan_copy_text(ctx, part->path);
     own->fates = rf_plan_copy_text(ctx, part->fates ? part->fates : "");
-    if (own->path && own->fates) {
+    own->dial = part->dial ? rf_plan_copy_text(ctx, part->dial) : NULL;
+    if (own->path && own->fates && (own->dial || !part->dial)) {
         plan->num_parts++;
         return RF_OK;
     }
-    rf_plan_free_text(ctx, own->path);
-    rf_plan_free_text(ctx, own->fates);
+    part_end(ctx, own);
     return rf_context_error(ctx)->code;
 }
 
@@ -105,14 +110,20 @@ rf_status rf_plan_take(rf_plan *plan, const rf_scheme *scheme, const rf_scheme_s
         const rf_module *m = space->sites->chains[range->chain].container;
         if (!rf_scheme_has_ranges(scheme, space, range->chain))
             continue;
-        rf_plan_part part = {plan_path(root, m, path, sizeof path), range->first, range->count, ""};
+        rf_plan_part part = {.path = plan_path(root, m, path, sizeof path),
+                             .first = range->first,
+                             .count = range->count};
         status = rf_plan_add_part(plan, &part);
     }
     for (size_t i = 0; i < space->sites->num && !status; i++) {
+        const rf_site *site = &space->sites->v[i];
         const rf_option_list *list = rf_options_of(space->options, i);
-        rf_plan_part part = {plan_path(root, space->sites->v[i].module, path, sizeof path), 0, 0,
-                             list->v[rf_scheme_option(scheme, space, i)].fates};
-        if (part.fates)
+        const rf_option *option = &list->v[rf_scheme_option(scheme, space, i)];
+        rf_plan_part part = {.path = plan_path(root, site->module, path, sizeof path),
+                             .fates = option->fates,
+                             .dial = site->dial ? site->dial->name : NULL,
+                             .bytes = site->dial ? option->dial : 0};
+        if (part.fates || rf_scheme_turns(scheme, space, i))
             status = rf_plan_add_part(plan, &part);
     }
     return status;
@@ -161,6 +172,15 @@ static rf_status plan_apply_ranges(const rf_plan *plan, rf_module *m, size_t ind
     return status;
 }
 
+static rf_status plan_turn(const rf_plan_own_part *part, rf_module *m)
+{
+    const rf_dial *dial = rf_module_dial(m);
+    if (dial && !strcmp(dial->name, part->dial) && dial->get(m) != RF_DIAL_AUTO)
+        return rf_fail(m->ctx, RF_E_APPLIED, "plan: the dial '%s' of %s is set already", part->dial,
+                       *part->path ? part->path : "the model");
+    return rf_module_set_dial(m, part->dial, part->bytes);
+}
+
 /* The part at index and, of a container, those that belong to it; *next is the one behind. */
 static rf_status plan_apply_part(const rf_plan *plan, rf_module *root, size_t index, size_t *next)
 {
@@ -172,6 +192,8 @@ static rf_status plan_apply_part(const rf_plan *plan, rf_module *root, size_t in
     if (!m)
         return rf_fail(plan->ctx, RF_E_NOT_FOUND,
                        "plan: the model has no part %s: the plan is another model's", part->path);
+    if (part->dial)
+        return plan_turn(part, m);
     return num ? plan_apply_ranges(plan, m, index, num) : rf_checkpoint(m, &opts);
 }
 
@@ -182,9 +204,11 @@ static rf_status plan_undo(const rf_plan *plan, rf_module *root, size_t end)
     for (size_t i = 0; i < end;) {
         size_t num = plan_ranges_from(plan, i);
         rf_module *m = rf_module_find(root, plan->parts[i].path);
-        rf_status cleared = !m    ? RF_E_NOT_FOUND
-                            : num ? rf_checkpoint_ranges_clear(m)
-                                  : rf_checkpoint_clear(m);
+        const char *dial = plan->parts[i].dial;
+        rf_status cleared = !m     ? RF_E_NOT_FOUND
+                            : dial ? rf_module_set_dial(m, dial, RF_DIAL_AUTO)
+                            : num  ? rf_checkpoint_ranges_clear(m)
+                                   : rf_checkpoint_clear(m);
         status = status ? status : cleared;
         i += num ? num : 1;
     }
@@ -229,7 +253,7 @@ size_t rf_plan_num_parts(const rf_plan *plan)
 rf_plan_part rf_plan_part_at(const rf_plan *plan, size_t index)
 {
     const rf_plan_own_part *own = &plan->parts[index];
-    return (rf_plan_part){own->path, own->first, own->count, own->fates};
+    return (rf_plan_part){own->path, own->first, own->count, own->fates, own->dial, own->bytes};
 }
 
 size_t rf_plan_num_points(const rf_plan *plan)

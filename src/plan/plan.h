@@ -9,6 +9,8 @@
 typedef struct rf_plan_own_part {
     char *path, *fates;
     size_t first, count;
+    char *dial; /* NULL: a region */
+    uint64_t bytes;
 } rf_plan_own_part;
 
 struct rf_plan {

@@ -143,6 +143,15 @@ rf_status rf_probe_site(rf_probe *out, const rf_site *site, const char *fates)
     return status;
 }
 
+rf_status rf_probe_dial(rf_probe *out, const rf_site *site, uint64_t bytes)
+{
+    rf_status status = rf_module_set_dial(site->module, site->dial->name, bytes);
+    if (!status)
+        status = probe_call(out, site);
+    rf_status left = rf_module_set_dial(site->module, site->dial->name, RF_DIAL_AUTO);
+    return status ? status : left;
+}
+
 /* ---- its ops ---- */
 
 typedef struct probe_list {

@@ -22,6 +22,9 @@ typedef struct rf_probe {
  */
 rf_status rf_probe_site(rf_probe *out, const rf_site *site, const char *fates);
 
+/* A plain call with the site's dial at so many bytes; it is then left to itself again. */
+rf_status rf_probe_dial(rf_probe *out, const rf_site *site, uint64_t bytes);
+
 /* An op of the site whose results a region could keep. */
 typedef struct rf_probe_op {
     uint32_t index; /* in the region */

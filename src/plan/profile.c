@@ -185,9 +185,33 @@ double rf_costs_seconds(const rf_costs *costs, uint64_t key)
     return entry ? entry->cost.seconds : 0;
 }
 
-double rf_costs_of(rf_costs *costs, const rf_op_call *call)
+static double costs_of_form(rf_costs *costs, const rf_op_call *call)
 {
     return rf_costs_seconds(costs, rf_costs_note(costs, call));
+}
+
+/* Its share of one of the two calls that it lies between. */
+static double costs_of_end(rf_costs *costs, const rf_op_call *call, int end)
+{
+    rf_view in[RF_MAX_INPUTS], out[RF_MAX_OUTPUTS];
+    unsigned char attrs[RF_MAX_ATTRS];
+    rf_op_call form = *call;
+    memcpy(in, call->in, call->num_in * sizeof *in);
+    memcpy(out, call->out, call->num_out * sizeof *out);
+    memcpy(attrs, call->attrs, sizeof attrs);
+    form.in = in;
+    form.out = out;
+    form.attrs = attrs;
+    double share = call->op->between(&form, attrs, end);
+    share = end ? share : 1 - share;
+    return share > 0 ? share * costs_of_form(costs, &form) : 0;
+}
+
+double rf_costs_of(rf_costs *costs, const rf_op_call *call)
+{
+    if (!call->op->between)
+        return costs_of_form(costs, call);
+    return costs_of_end(costs, call, 0) + costs_of_end(costs, call, 1);
 }
 
 rf_status rf_costs_put(rf_costs *costs, const char *text, double seconds)

@@ -89,7 +89,7 @@ void rf_costs_set_rates(rf_costs *costs, const rf_cost_rates *rates);
 uint64_t rf_costs_note(rf_costs *costs, const rf_op_call *call);
 /* The seconds of a key, as far as they are known now; 0 for a key that was never noted or put. */
 double rf_costs_seconds(const rf_costs *costs, uint64_t key);
-/* Both. */
+/* Both; of an op that says between what its calls lie, of those. */
 double rf_costs_of(rf_costs *costs, const rf_op_call *call);
 /* RF_E_MEMORY if an execution could not be remembered since the table began. */
 rf_status rf_costs_status(const rf_costs *costs);

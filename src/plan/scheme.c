@@ -106,6 +106,11 @@ size_t rf_scheme_option(const rf_scheme *scheme, const rf_scheme_space *space, s
     return rf_scheme_covered(scheme, space, space->sites->v[site].outer) ? 0 : scheme->option[site];
 }
 
+int rf_scheme_turns(const rf_scheme *scheme, const rf_scheme_space *space, size_t site)
+{
+    return space->sites->v[site].dial && rf_scheme_option(scheme, space, site);
+}
+
 /* Ranges of a container that is a region itself would be in its way. */
 int rf_scheme_has_ranges(const rf_scheme *scheme, const rf_scheme_space *space, size_t chain)
 {
@@ -143,12 +148,15 @@ static rf_status scheme_apply_ranges(const rf_scheme *scheme, const rf_scheme_sp
 static rf_status scheme_apply_site(const rf_scheme *scheme, const rf_scheme_space *space, size_t i)
 {
     const rf_option_list *list = rf_options_of(space->options, i);
-    const char *fates = list->v[rf_scheme_option(scheme, space, i)].fates;
+    const rf_option *option = &list->v[rf_scheme_option(scheme, space, i)];
+    const rf_site *site = &space->sites->v[i];
     rf_checkpoint_options opts = RF_CHECKPOINT_OPTIONS_INIT;
-    if (!fates)
+    if (site->dial)
+        return rf_module_set_dial(site->module, site->dial->name, option->dial);
+    if (!option->fates)
         return RF_OK;
-    opts.fates = *fates ? fates : NULL;
-    return rf_checkpoint(space->sites->v[i].module, &opts);
+    opts.fates = *option->fates ? option->fates : NULL;
+    return rf_checkpoint(site->module, &opts);
 }
 
 rf_status rf_scheme_apply(const rf_scheme *scheme, const rf_scheme_space *space)
@@ -165,9 +173,13 @@ rf_status rf_scheme_apply(const rf_scheme *scheme, const rf_scheme_space *space)
 
 void rf_scheme_clear(const rf_scheme *scheme, const rf_scheme_space *space)
 {
-    for (size_t i = 0; i < space->sites->num; i++)
-        if (rf_scheme_option(scheme, space, i) && rf_checkpoint_applied(space->sites->v[i].module))
-            (void)!rf_checkpoint_clear(space->sites->v[i].module);
+    for (size_t i = 0; i < space->sites->num; i++) {
+        const rf_site *site = &space->sites->v[i];
+        if (site->dial)
+            (void)!rf_module_set_dial(site->module, site->dial->name, RF_DIAL_AUTO);
+        else if (rf_scheme_option(scheme, space, i) && rf_checkpoint_applied(site->module))
+            (void)!rf_checkpoint_clear(site->module);
+    }
     for (size_t i = 0; i < scheme->num_ranges; i++) {
         rf_module *container = space->sites->chains[scheme->ranges[i].chain].container;
         if (rf_scheme_has_ranges(scheme, space, scheme->ranges[i].chain) &&

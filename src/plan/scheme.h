@@ -1,5 +1,5 @@
-/* scheme.h: a choice for every site and chain, and carrying it out through rf_checkpoint and
- * rf_checkpoint_ranges. */
+/* scheme.h: a choice for every site and chain, and carrying it out through rf_checkpoint,
+ * rf_checkpoint_ranges and dials. */
 #ifndef RF_PLAN_SCHEME_H
 #define RF_PLAN_SCHEME_H
 
@@ -40,6 +40,9 @@ int rf_scheme_covered(const rf_scheme *scheme, const rf_scheme_space *space, siz
 size_t rf_scheme_option(const rf_scheme *scheme, const rf_scheme_space *space, size_t site);
 /* Whether the ranges of a chain count. */
 int rf_scheme_has_ranges(const rf_scheme *scheme, const rf_scheme_space *space, size_t chain);
+
+/* Whether `site` is a dial that the scheme turns. */
+int rf_scheme_turns(const rf_scheme *scheme, const rf_scheme_space *space, size_t site);
 
 /* On modules that have no checkpoint yet, and off again. On failure nothing is applied. */
 rf_status rf_scheme_apply(const rf_scheme *scheme, const rf_scheme_space *space);

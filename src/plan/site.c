@@ -169,6 +169,15 @@ static rf_status sites_open_chain(rf_sites *sites, const site_seen *seen, size_t
     return status;
 }
 
+/* A dial can be probed where its module can be called alone. */
+static rf_status sites_add_dial(rf_sites *sites, const site_seen *seen, size_t outer)
+{
+    const rf_dial *dial = rf_module_dial(seen->module);
+    if (!dial || dial->get(seen->module) != RF_DIAL_AUTO || !seen->calls)
+        return RF_OK;
+    return sites_add(sites, seen, (rf_site){.dial = dial, .chain = SIZE_MAX, .outer = outer});
+}
+
 /* What m is: a chain, a site, something to go into, or several of these. Modules are few levels
  * deep, so is this. */
 static rf_status sites_visit(rf_sites *sites, const site_watch *watch, rf_module *m, rf_site like)
@@ -178,9 +187,9 @@ static rf_status sites_visit(rf_sites *sites, const site_watch *watch, rf_module
     int chain = !taken && site_is_chain(watch, seen);
     int open = chain || (site_is_much(watch, seen) && site_has_parts(watch, m));
     size_t number = sites->num_chains, outer = like.outer;
-    rf_status status = RF_OK;
+    rf_status status = sites_add_dial(sites, seen, outer);
     like.opened = (open && seen->call.kernels > RF_SITE_OPS) || !site_may_be_region(seen);
-    if (link || !like.opened)
+    if (!status && (link || !like.opened))
         status = sites_add(sites, seen, like);
     if (!status && !like.opened)
         outer = sites->num - 1;

@@ -1,6 +1,7 @@
 /* site.h: the parts of a model that a plan decides about.
  *
- * A site is a module whose calls may become regions. Sites are found by running the step dry: from
+ * A dial that nobody has turned (rf_dial) is a site of its own, beside its module's. Any other
+ * site is a module whose calls may become regions. Those are found by running the step dry: from
  * the root down, a module is a site as soon as its call is small enough for its inner values to be
  * weighed one by one; what is larger, and what is a large part of the model, is gone into. So the
  * blocks of a transformer are sites, and so is the whole of a small network and its parts. A
@@ -33,6 +34,7 @@ typedef struct rf_site_call {
 
 typedef struct rf_site {
     rf_module *module;
+    const rf_dial *dial; /* it is about the module's dial; NULL: about regions */
     rf_site_call call; /* the first              */
     uint64_t calls;    /* in a step              */
     size_t chain;      /* SIZE_MAX: in none      */

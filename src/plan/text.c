@@ -50,6 +50,7 @@ static size_t text_same(const rf_plan *plan, size_t index)
 {
     size_t end = index + 1;
     while (end < plan->num_parts && !plan->parts[index].count && !plan->parts[end].count &&
+           !plan->parts[index].dial && !plan->parts[end].dial &&
            !strcmp(plan->parts[index].fates, plan->parts[end].fates))
         end++;
     return end;
@@ -67,8 +68,14 @@ static void text_part(explain_sink *sink, const rf_plan *plan, size_t index, siz
     }
     if (part->count)
         rf_explain_say(sink, ", children %zu to %zu", part->first, part->first + part->count - 1);
-    rf_explain_put(sink, ": ");
-    rf_explain_put(sink, *part->fates ? part->fates : "keep nothing");
+    if (part->dial) {
+        text_bytes(sink, ": keep ", part->bytes);
+        rf_explain_put(sink, " of ");
+        rf_explain_put(sink, part->dial);
+    } else {
+        rf_explain_put(sink, ": ");
+        rf_explain_put(sink, *part->fates ? part->fates : "keep nothing");
+    }
     rf_explain_put(sink, "\n");
 }
 
