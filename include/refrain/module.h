@@ -48,7 +48,7 @@ typedef struct rf_module_class {
     rf_status (*forward)(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out);
     rf_status (*copy)(rf_module *m, void **self_out);
     void (*destroy)(void *self);
-    rf_effect effect; /* what its forward does besides its results */
+    rf_effect effect;    /* what its forward does besides its results */
     const rf_dial *dial; /* NULL: none                                */
 } rf_module_class;
 
@@ -108,8 +108,8 @@ RF_API RF_MUST_USE rf_status rf_module_call(rf_module *m, rf_scope *s, const rf_
 /* One tensor in, one out; an expression: NULL in, NULL out. */
 RF_API rf_tensor *rf_module_call1(rf_module *m, rf_scope *s, rf_tensor *x);
 
-/* Set the dial of m itself that has this name; RF_E_NOT_FOUND if it has none. Between a call and its
- * backward it is a change: RF_E_MUTATED in a region. */
+/* Set the dial of m itself that has this name; RF_E_NOT_FOUND if it has none. Between a call and
+ * its backward it is a change: RF_E_MUTATED in a region. */
 RF_API RF_MUST_USE rf_status rf_module_set_dial(rf_module *m, const char *name, uint64_t bytes);
 /* The dial of m itself; NULL: it has none. */
 RF_API const rf_dial *rf_module_dial(const rf_module *m);

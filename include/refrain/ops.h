@@ -131,7 +131,7 @@ typedef struct rf_linear_cross_entropy_options {
                      0: 8 MiB. The bits depend on it. */
     int64_t part; /* RF_LOGITS_PART: bytes of logits to keep at most */
 } rf_linear_cross_entropy_options;
-#define RF_LINEAR_CROSS_ENTROPY_OPTIONS_INIT                                                \
+#define RF_LINEAR_CROSS_ENTROPY_OPTIONS_INIT                                                   \
     {                                                                                          \
         sizeof(rf_linear_cross_entropy_options), RF_REDUCTION_MEAN, 0, 0, RF_LOGITS_AUTO, 0, 0 \
     }

@@ -7,10 +7,11 @@
  *     rf_plan_apply(plan, model);
  *
  * A plan says which parts of a model are regions, what each keeps, and what the dials of its
- * modules are set to (rf_dial, such as how many of its logits a GPT-2 keeps). It is found by running the
- * caller's step dry (predict.h) with thousands of candidates: so its peak is true, to the byte, and
- * a budget is held or refused before the first real step. It is carried out by rf_checkpoint and
- * rf_checkpoint_ranges, as a user would by hand, and the bits are those without it.
+ * modules are set to (rf_dial, such as how many of its logits a GPT-2 keeps). It is found by
+ * running the caller's step dry (predict.h) with thousands of candidates: so its peak is true, to
+ * the byte, and a budget is held or refused before the first real step. It is carried out by
+ * rf_checkpoint and rf_checkpoint_ranges, as a user would by hand, and the bits are those without
+ * it.
  *
  * A plan is no part of what it plans: its own memory comes from the allocator beside the ledger.
  *
@@ -55,8 +56,8 @@ RF_API RF_MUST_USE rf_status rf_plan_create(rf_plan **out, rf_module *m,
 RF_API void rf_plan_destroy(rf_plan *plan);
 
 /* Make the parts of m regions as the plan says: all of them, or none (RF_E_NOT_FOUND where m has no
- * such part, RF_E_APPLIED where one is checkpointed or turned already). A plan that was made for another
- * model with such parts fails when its first step runs: RF_E_ARGUMENT, by name. */
+ * such part, RF_E_APPLIED where one is checkpointed or turned already). A plan that was made for
+ * another model with such parts fails when its first step runs: RF_E_ARGUMENT, by name. */
 RF_API RF_MUST_USE rf_status rf_plan_apply(const rf_plan *plan, rf_module *m);
 /* Take it away again. */
 RF_API RF_MUST_USE rf_status rf_plan_clear(const rf_plan *plan, rf_module *m);

@@ -21,6 +21,14 @@ int budget_wanted(const train_options *o)
     return o->budget || o->plan;
 }
 
+size_t budget_regions(const budget *b)
+{
+    size_t num = b->plan ? rf_plan_num_parts(b->plan) : 0, regions = 0;
+    for (size_t i = 0; i < num; i++)
+        regions += !rf_plan_part_at(b->plan, i).dial;
+    return regions;
+}
+
 double budget_slower(const budget *b)
 {
     return b->plain.seconds > 0 ? 100 * (b->chosen.seconds / b->plain.seconds - 1) : 0;

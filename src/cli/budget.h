@@ -29,6 +29,8 @@ int budget_find_smallest(budget *b, const train_options *o, option_set given);
 void budget_end(budget *b);
 
 /* Slower than a run without a plan, in percent, by costs. */
+/* Regions of the plan; a dial is none. */
+size_t budget_regions(const budget *b);
 double budget_slower(const budget *b);
 
 /* What would help a run that passed its --memory, in at most `bytes` bytes; "" if nothing is known.

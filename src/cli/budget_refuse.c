@@ -60,6 +60,15 @@ static int refuse_no_checkpoint(refuse_variant *v)
     return 1;
 }
 
+static int refuse_logits(refuse_variant *v)
+{
+    if (v->options.logits == TRAIN_LOGITS_AUTO)
+        return 0;
+    v->options.logits = TRAIN_LOGITS_AUTO;
+    snprintf(v->words, sizeof v->words, "--logits auto");
+    return 1;
+}
+
 static int refuse_batch(refuse_variant *v)
 {
     train_options *o = &v->options;
@@ -84,9 +93,9 @@ static int refuse_context(refuse_variant *v)
     return 1;
 }
 
-static int (*const refuse_variants[])(refuse_variant *) = {refuse_no_checkpoint, refuse_in_backward,
-                                                           refuse_moments,       refuse_both,
-                                                           refuse_batch,         refuse_context};
+static int (*const refuse_variants[])(refuse_variant *) = {
+    refuse_no_checkpoint, refuse_logits, refuse_in_backward, refuse_moments,
+    refuse_both,          refuse_batch,  refuse_context};
 enum { REFUSE_VARIANTS = sizeof refuse_variants / sizeof *refuse_variants };
 
 /* One that does not work out is left out: it was only going to be a piece of advice. */

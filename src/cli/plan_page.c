@@ -39,7 +39,7 @@ static void page_block(page *p, const budget *b, size_t index)
     const char *text = "";
     for (size_t i = 0; b->plan && i < rf_plan_num_parts(b->plan); i++) {
         rf_plan_part part = rf_plan_part_at(b->plan, i);
-        if (!page_part_has(&part, index) || (fate != FATE_PLAIN && !*part.fates))
+        if (part.dial || !page_part_has(&part, index) || (fate != FATE_PLAIN && !*part.fates))
             continue;
         fate = page_fate_of(part.fates);
         text = part.fates;
@@ -73,13 +73,14 @@ static void page_tiles(page *p, const budget *b)
     summary_tile(p, numbers_show_bytes(text, b->plain.peak), "without");
     snprintf(text, sizeof text, "%.1f %%", budget_slower(b));
     summary_tile(p, text, "slower, as foretold");
-    snprintf(text, sizeof text, "%zu", rf_plan_num_parts(b->plan));
+    snprintf(text, sizeof text, "%zu", budget_regions(b));
     summary_tile(p, text, "regions");
     page_add(p, "</div>\n");
 }
 
 static void page_parts(page *p, const budget *b)
 {
+    char bytes[NUMBERS_TEXT];
     page_add(p, "<h2>The plan</h2>\n<div class=\"wide\"><table><tr><th>region</th><th>children</th>"
                 "<th>what it keeps</th></tr>\n");
     for (size_t i = 0; i < rf_plan_num_parts(b->plan); i++) {
@@ -90,7 +91,9 @@ static void page_parts(page *p, const budget *b)
         if (part.count)
             page_addf(p, "%zu to %zu", part.first, part.first + part.count - 1);
         page_add(p, "</td><td class=\"any\"><code>");
-        page_add_text(p, *part.fates ? part.fates : "nothing");
+        if (part.dial)
+            page_addf(p, "%s of ", numbers_show_bytes(bytes, part.bytes));
+        page_add_text(p, part.dial ? part.dial : *part.fates ? part.fates : "nothing");
         page_add(p, "</code></td></tr>\n");
     }
     page_add(p, "</table></div>\n");

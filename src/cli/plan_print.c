@@ -72,8 +72,16 @@ static plan_row plan_row_at(const budget *b, size_t index)
         if (++row.num + index == rf_plan_num_parts(b->plan))
             break;
         next = rf_plan_part_at(b->plan, index + row.num);
-    } while (!part.count && !next.count && !strcmp(part.fates, next.fates));
+    } while (!part.count && !next.count && !next.dial && !strcmp(part.fates, next.fates));
     return row;
+}
+
+static void plan_dial_print(const rf_plan_part *part)
+{
+    char kept[NUMBERS_TEXT];
+    printf("  %-24.80s %10s %10s %9s  keep so much of %s\n",
+           *part->path ? part->path : "the whole model", numbers_show_bytes(kept, part->bytes), "",
+           "", part->dial);
 }
 
 static void plan_row_print(const plan_row *row)
@@ -104,8 +112,14 @@ static void plan_print_parts(const budget *b)
     }
     printf("\n  %-24s %10s %10s %9s  %s\n", "region", "kept", "spared", "again, ms", "fates");
     for (size_t i = 0; i < num;) {
-        plan_row row = plan_row_at(b, i);
-        plan_row_print(&row);
+        rf_plan_part part = rf_plan_part_at(b->plan, i);
+        plan_row row = {.num = 1};
+        if (part.dial) {
+            plan_dial_print(&part);
+        } else {
+            row = plan_row_at(b, i);
+            plan_row_print(&row);
+        }
         i += row.num;
     }
 }
@@ -153,6 +167,12 @@ static void plan_json_part(page *p, const rf_plan_part *part)
 {
     page_add(p, "{\"path\": ");
     plan_json_text(p, part->path);
+    if (part->dial) {
+        page_add(p, ", \"dial\": ");
+        plan_json_text(p, part->dial);
+        page_addf(p, ", \"bytes\": %llu}", (unsigned long long)part->bytes);
+        return;
+    }
     if (part->count)
         page_addf(p, ", \"first\": %zu, \"count\": %zu", part->first, part->count);
     page_add(p, ", \"fates\": ");

@@ -126,6 +126,7 @@ static void session_set_shape(session *s)
     shape->context = (int64_t)o->positions;
     shape->dropout = o->dropout;
     shape->eps = o->eps;
+    shape->logits = (rf_logits)o->logits;
     s->config.bos = o->bos;
     s->config.eos = o->eos;
 }

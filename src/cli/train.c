@@ -121,7 +121,7 @@ static void train_greet_plan(const budget *b)
 {
     char peak[NUMBERS_TEXT], plain[NUMBERS_TEXT];
     printf("plan   %zu regions, peak %s, plain %s; %.1f %% slower foretold, found in %.1f s\n",
-           b->plan ? rf_plan_num_parts(b->plan) : 0, numbers_show_bytes(peak, b->chosen.peak),
+           budget_regions(b), numbers_show_bytes(peak, b->chosen.peak),
            numbers_show_bytes(plain, b->plain.peak), budget_slower(b), b->seconds);
 }
 

@@ -9,6 +9,7 @@
 static const char *const train_tokens_words[] = {"u8", "u16", "u32", NULL};
 static const char *const train_precision_words[] = {"f32", "bf16", NULL};
 static const char *const train_moments_words[] = {"memory", "file", NULL};
+static const char *const train_logits_words[] = {"auto", "keep", "recompute", NULL};
 static const char *const train_costs_words[] = {"measured", "model", NULL};
 static const char *const train_checkpoint_words[] = {"none", "block+", "every:+", "sequential:+",
                                                      NULL};
@@ -96,6 +97,10 @@ static const option_row plan_rows[] = {
      "of which ops or parts the results are kept, and where: keep, host or spill,\n"
      "as in --checkpoint 'block:keep=matmul,linear;spill=mlp'",
      OPTION_PATTERN, TRAIN_AT(checkpoint), TRAIN_FREE, 0, 10000, train_checkpoint_words},
+    {"logits", "auto|keep|recompute",
+     "whether the loss's logits wait for backward or are made again there; auto:\n"
+     "what a budget's plan says, else kept up to 512 MiB",
+     OPTION_CHOICE, TRAIN_AT(logits), TRAIN_FREE, 0, 0, train_logits_words},
     {"spill", "FOLDER",
      "where the file is that takes what is spilled; else in that of --save, or here", OPTION_TEXT,
      TRAIN_AT(spill), TRAIN_FREE, 1, 0, NULL},

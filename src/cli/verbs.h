@@ -18,6 +18,13 @@ typedef enum train_precision { TRAIN_PRECISION_F32, TRAIN_PRECISION_BF16 } train
 /* In the order of the words that --moments takes. */
 typedef enum train_moments { TRAIN_MOMENTS_MEMORY, TRAIN_MOMENTS_FILE } train_moments;
 
+/* In the order of the words that --logits takes: an rf_logits. */
+typedef enum train_logits {
+    TRAIN_LOGITS_AUTO,
+    TRAIN_LOGITS_KEEP,
+    TRAIN_LOGITS_RECOMPUTE
+} train_logits;
+
 /* In the order of the words that --costs takes. */
 typedef enum train_costs { TRAIN_COSTS_MEASURED, TRAIN_COSTS_MODEL } train_costs;
 
@@ -35,6 +42,7 @@ typedef struct train_options {
     uint64_t eval_every;
     option_choice_n checkpoint; /* with fates as its text */
     const char *spill;
+    uint64_t logits; /* a train_logits */
     uint64_t step_in_backward;
     uint64_t moments; /* a train_moments */
     uint64_t memory, budget;

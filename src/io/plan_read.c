@@ -150,7 +150,8 @@ static rf_status plan_part(plan_read *r, rf_json_kind kind)
     if (seen & 1u << PART_COUNT && !part.count)
         return plan_bad(r, "a part of no children");
     if (seen & of_dial && seen != (of_dial | 1u << PART_PATH))
-        return plan_bad(r, "a part with one of dial and bytes alone, or with more than a dial has,");
+        return plan_bad(r,
+                        "a part with one of dial and bytes alone, or with more than a dial has,");
     return rf_plan_add_part(r->plan, &part);
 }
 

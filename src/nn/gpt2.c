@@ -267,10 +267,10 @@ static void gpt2_set_dial(rf_module *m, uint64_t bytes)
 {
     rf_gpt2_options *o = rf_module_self(m);
     o->part = 0;
-    o->logits = bytes == RF_DIAL_AUTO  ? RF_LOGITS_AUTO
-                : bytes >= INT64_MAX   ? RF_LOGITS_KEEP
-                : bytes                ? RF_LOGITS_PART
-                                       : RF_LOGITS_RECOMPUTE;
+    o->logits = bytes == RF_DIAL_AUTO ? RF_LOGITS_AUTO
+                : bytes >= INT64_MAX  ? RF_LOGITS_KEEP
+                : bytes               ? RF_LOGITS_PART
+                                      : RF_LOGITS_RECOMPUTE;
     if (o->logits == RF_LOGITS_PART)
         o->part = (int64_t)bytes;
 }

@@ -42,8 +42,8 @@ typedef struct rf_head_job {
     int64_t n, v, c;    /* rows, vocabulary, width */
     int64_t rows, cols; /* of a tile */
     uint8_t dtype, wide;
-    int64_t wanted; /* gradients; 0: forward */
-    int64_t num, kept;    /* tiles, and the first of them, which are kept one after the other */
+    int64_t wanted;      /* gradients; 0: forward */
+    int64_t num, kept;   /* tiles, and the first of them, which are kept one after the other */
     int64_t kept_logits; /* in those                                                         */
     size_t at[RF_HEAD_AREAS + 1];
     rf_view x, w, targets, lse, dx, dw;

@@ -101,8 +101,7 @@ static rf_status option_try(option_search *search, uint64_t set, rf_probe *probe
     char text[OPTION_TEXT];
     option_text(search, set, text);
     rf_status status = rf_probe_site(probe, search->site, text);
-    return status ? status
-                  : option_insert(search->ctx, search->list, (rf_option){text, 0, *probe});
+    return status ? status : option_insert(search->ctx, search->list, (rf_option){text, 0, *probe});
 }
 
 static rf_status option_all_sets(option_search *search)
@@ -219,10 +218,11 @@ static int option_same_shape(const rf_shape *a, const rf_shape *b)
 
 static int option_alike(const rf_site *a, const rf_site *b)
 {
-    int same = a->module->cls == b->module->cls && a->dial == b->dial && a->call.num_in == b->call.num_in &&
-               a->call.num_out == b->call.num_out && a->call.wanted == b->call.wanted &&
-               a->call.precision == b->call.precision && a->call.kernels == b->call.kernels &&
-               a->opened == b->opened && a->module->training == b->module->training;
+    int same = a->module->cls == b->module->cls && a->dial == b->dial &&
+               a->call.num_in == b->call.num_in && a->call.num_out == b->call.num_out &&
+               a->call.wanted == b->call.wanted && a->call.precision == b->call.precision &&
+               a->call.kernels == b->call.kernels && a->opened == b->opened &&
+               a->module->training == b->module->training;
     for (uint32_t i = 0; i < a->call.num_in && i < RF_SITE_INPUTS && same; i++)
         same = option_same_shape(&a->call.in[i], &b->call.in[i]);
     return same;

@@ -35,12 +35,12 @@ typedef struct rf_site_call {
 typedef struct rf_site {
     rf_module *module;
     const rf_dial *dial; /* it is about the module's dial; NULL: about regions */
-    rf_site_call call; /* the first              */
-    uint64_t calls;    /* in a step              */
-    size_t chain;      /* SIZE_MAX: in none      */
-    size_t link;       /* of the chain, from 0   */
-    size_t outer;      /* the site that it lies in; SIZE_MAX: in none */
-    int opened;        /* a link only: a region around it alone is not thought of */
+    rf_site_call call;   /* the first              */
+    uint64_t calls;      /* in a step              */
+    size_t chain;        /* SIZE_MAX: in none      */
+    size_t link;         /* of the chain, from 0   */
+    size_t outer;        /* the site that it lies in; SIZE_MAX: in none */
+    int opened;          /* a link only: a region around it alone is not thought of */
 } rf_site;
 
 typedef struct rf_site_chain {

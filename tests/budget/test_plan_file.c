@@ -97,6 +97,8 @@ static void assert_same_plan(const rf_plan *a, const rf_plan *b)
         assert_string_equal(p.path, q.path);
         assert_string_equal(p.fates, q.fates);
         assert_int_equal(p.count, q.count);
+        assert_string_equal(p.dial ? p.dial : "", q.dial ? q.dial : "");
+        assert_int_equal(p.bytes, q.bytes);
     }
     assert_int_equal(rf_plan_num_points(a), rf_plan_num_points(b));
     for (size_t i = 0; i < rf_plan_num_points(a); i++)

@@ -64,6 +64,8 @@ checkpoint sequential::2 one of
 precision f16 one of f32
 precision BF16 one of f32
 moments host one of memory
+logits some one of auto
+logits 8MiB one of auto
 memory 5XB 512MiB
 memory -1 512MiB
 memory 99999999999TiB 512MiB
@@ -83,7 +85,7 @@ fails "more segments than layers" 2 "has 2 layers" "$REFRAIN" train --data text 
 check "every option" "$REFRAIN" train --data text text --tokens u8 --layers 2 --width=16 --heads 2 \
     --context 16 --vocab 256 --dropout 0.1 --batch 2 --accumulate 2 --steps 3 --lr 1e-2 --clip 0 \
     --freeze 'h.0.*' --freeze wpe.weight --seed 7 --threads 1 --eval-every 2 --checkpoint "every:2:keep=attn;spill=mlp" \
-    --step-in-backward --moments file --precision bf16 --spill spill.d --memory 64MiB --explain --report report.html --log log.jsonl \
+    --logits recompute --step-in-backward --moments file --precision bf16 --spill spill.d --memory 64MiB --explain --report report.html --log log.jsonl \
     --save out.d --save-every 2
 check "every size" sh -c 'for size in 100000000 95MiB 1GiB 100000kB 100MB 97656KiB "1 GiB"; do
     "$REFRAIN" train --data text --layers 1 --width 8 --heads 1 --context 8 --batch 1 --steps 1 \

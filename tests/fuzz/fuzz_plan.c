@@ -23,7 +23,8 @@ static void require_same(const rf_plan *a, const rf_plan *b)
     for (size_t i = 0; i < rf_plan_num_parts(a); i++) {
         rf_plan_part p = rf_plan_part_at(a, i), q = rf_plan_part_at(b, i);
         require(!strcmp(p.path, q.path) && !strcmp(p.fates, q.fates));
-        require(p.first == q.first && p.count == q.count);
+        require(p.first == q.first && p.count == q.count && p.bytes == q.bytes);
+        require(!p.dial == !q.dial && (!p.dial || !strcmp(p.dial, q.dial)));
     }
     require(rf_plan_num_points(a) == rf_plan_num_points(b));
     for (size_t i = 0; i < rf_plan_num_points(a); i++)
@@ -53,6 +54,7 @@ static void carry_out(rf_context *ctx, const rf_plan *plan)
         require(rf_plan_clear(plan, model) == RF_OK);
     else
         require(!strchr(rf_context_error(ctx)->message, '\n'));
+    require(rf_module_dial(model)->get(model) == RF_DIAL_AUTO);
     require(!rf_checkpoint_applied(model) && !rf_checkpoint_ranges_num(rf_module_find(model, "h")));
     require(!rf_checkpoint_applied(rf_nn_gpt2_block(model, 1)));
     rf_module_destroy(model);

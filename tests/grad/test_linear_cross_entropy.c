@@ -42,6 +42,7 @@ static void head_inputs(world *w, const head *h, rf_tensor *in[3])
 typedef struct form {
     const head *h;
     rf_logits logits;
+    int64_t part;
 } form;
 
 static rf_status tiled(void *payload, rf_scope *s, const rf_values *in, rf_values *out)
@@ -52,6 +53,7 @@ static rf_status tiled(void *payload, rf_scope *s, const rf_values *in, rf_value
     opts.has_ignored = f->h->ignored >= 0;
     opts.ignored = f->h->ignored;
     opts.logits = f->logits;
+    opts.part = f->part;
     opts.tile = f->h->tile;
     out->v[0] = rf_linear_cross_entropy(s, in->v[0], in->v[1], in->v[2], &opts);
     return rf_scope_status(s);
@@ -137,7 +139,7 @@ static void test_it_is_what_the_two_ops_give(void **state)
     for (int k = 0; k < HEADS; k++) {
         const head *h = &heads[k];
         double tolerance = h->dtype == RF_F64 ? 1e-13 : h->dtype == RF_F32 ? 2e-6 : 1e-2;
-        found a = run(w, two_ops, (form){h, 0}, 0), b = run(w, tiled, (form){h, 0}, 0);
+        found a = run(w, two_ops, (form){h, 0, 0}, 0), b = run(w, tiled, (form){h, 0, 0}, 0);
         for (int i = 0; i < 3; i++) {
             double most = 0;
             assert_int_equal(a.count[i], b.count[i]);
@@ -166,12 +168,15 @@ static void test_forms_have_the_same_bits(void **state)
         assert_ok(w.ctx, rf_scope_open(&w.s, w.ctx, NULL));
         for (int k = 0; k < HEADS; k++) {
             const head *h = &heads[k];
-            found kept = run(&w, tiled, (form){h, RF_LOGITS_KEEP}, 0);
-            for (int how = 0; how < 6; how++) { /* both gradients, or one of them */
-                form f = {h, how & IN_REGION ? RF_LOGITS_KEEP : RF_LOGITS_RECOMPUTE};
-                found again = run(&w, tiled, f, how);
+            const form forms[] = {{h, RF_LOGITS_KEEP, 0},
+                                  {h, RF_LOGITS_RECOMPUTE, 0},
+                                  {h, RF_LOGITS_PART, 64 * 64 * 8},
+                                  {h, RF_LOGITS_PART, h->n * h->v * 3}};
+            found kept = run(&w, tiled, forms[0], 0);
+            for (int how = 0; how < 6 * 4; how++) { /* both gradients, or one of them */
+                found again = run(&w, tiled, forms[how / 6], how % 6);
                 same_bits(h, &kept, &again);
-                assert_int_equal(!again.bits[1], (how & NO_X) != 0);
+                assert_int_equal(!again.bits[1], (how % 6 & NO_X) != 0);
                 found_end(&again);
             }
             found_end(&kept);
@@ -192,7 +197,7 @@ static void test_a_tile_is_all_there_is(void **state)
         rf_tensor *in[3], *loss = NULL;
         rf_values from = {in, 3}, to = {&loss, 1};
         rf_memory_info info;
-        form f = {&h, kept ? RF_LOGITS_KEEP : RF_LOGITS_RECOMPUTE};
+        form f = {&h, kept ? RF_LOGITS_KEEP : RF_LOGITS_RECOMPUTE, 0};
         head_inputs(w, &h, in);
         uint64_t before = world_used(w, RF_MEM_ACTIVATION);
         rf_memory_reset_peak(w->ctx);
@@ -205,6 +210,35 @@ static void test_a_tile_is_all_there_is(void **state)
         assert_ok(w->ctx, rf_memory_get(w->ctx, RF_DEVICE_CPU, RF_MEM_WORKSPACE, &info));
         assert_true(info.peak < logits / 2); /* 64 by 64 and what the product packs */
         assert_int_equal(world_executed(w, "linear_cross_entropy_grad"), kept + 1);
+    }
+}
+
+/* Of 8 by 8 tiles, the last ones narrower, as many whole ones as fit. */
+static void test_any_part_can_be_kept(void **state)
+{
+    world *w = *state;
+    const head h = {400, 500, 4, 16384, -1, RF_F32, RF_REDUCTION_MEAN};
+    const uint64_t tile = 50 * 64 * 4, high = 400 * 64 * 4, all = 400 * 500 * 4;
+    const uint64_t rows[][2] = {{0, 0},
+                                {1, 0},
+                                {tile - 1, 0},
+                                {tile, tile},
+                                {2 * tile - 1, tile},
+                                {high - 1, 7 * tile},
+                                {high, high},
+                                {3 * high + 2 * tile + 5, 3 * high + 2 * tile},
+                                {all - 1, all - 50 * 52 * 4},
+                                {all, all},
+                                {INT64_MAX, all}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        rf_tensor *in[3], *loss = NULL;
+        rf_values from = {in, 3}, to = {&loss, 1};
+        form f = {&h, RF_LOGITS_PART, (int64_t)rows[i][0]};
+        head_inputs(w, &h, in);
+        uint64_t before = world_used(w, RF_MEM_ACTIVATION);
+        assert_ok(w->ctx, tiled(&f, w->s, &from, &to));
+        assert_int_equal(world_used(w, RF_MEM_ACTIVATION) - before,
+                         sizeof(float) * (1 + 400) + rows[i][1]);
     }
 }
 
@@ -291,7 +325,7 @@ static void test_products_in_bf16(void **state)
     h.dtype = RF_F32;
     rf_tensor *in[3], *loss = NULL, *casted[3];
     rf_values from = {in, 3}, to = {&loss, 1};
-    form f = {&h, RF_LOGITS_RECOMPUTE};
+    form f = {&h, RF_LOGITS_RECOMPUTE, 0};
     head_inputs(w, &h, in);
     for (int i = 0; i < 2; i++)
         casted[i] = rf_cast(w->s, in[i], RF_BF16);
@@ -316,6 +350,7 @@ int main(void)
         ROW(test_it_is_what_the_two_ops_give),
         ROW(test_forms_have_the_same_bits),
         ROW(test_a_tile_is_all_there_is),
+        ROW(test_any_part_can_be_kept),
         ROW(test_automatic_is_by_shape),
         ROW(test_what_does_not_fit_is_refused),
         ROW(test_no_rows),

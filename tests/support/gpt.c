@@ -13,14 +13,14 @@ static rf_status gpt_make(gpt *g, rf_context *ctx, const rf_gpt2_options *sizes)
 
 rf_status gpt_create(gpt *g, rf_context *ctx, double dropout)
 {
-    rf_gpt2_options sizes = {sizeof sizes, GPT_VOCAB, GPT_CONTEXT, GPT_LAYERS, 2,
-                             32,           dropout,   0,           0};
+    rf_gpt2_options sizes = {sizeof sizes, GPT_VOCAB, GPT_CONTEXT, GPT_LAYERS,     2,
+                             32,           dropout,   0,           RF_LOGITS_AUTO, 0};
     return gpt_make(g, ctx, &sizes);
 }
 
 rf_status gpt_create_tiny(gpt *g, rf_context *ctx)
 {
-    rf_gpt2_options sizes = {sizeof sizes, 16, 4, 2, 2, 8, 0.1, 0, 0};
+    rf_gpt2_options sizes = {sizeof sizes, 16, 4, 2, 2, 8, 0.1, 0, RF_LOGITS_AUTO, 0};
     return gpt_make(g, ctx, &sizes);
 }
 

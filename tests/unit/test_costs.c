@@ -4,6 +4,7 @@
 
 #include "plan/profile.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include <refrain/trace.h>
@@ -15,6 +16,7 @@ typedef struct listener {
     rf_costs *costs;
     size_t heard;
     uint64_t last;
+    double seconds;
     char names[4096];
 } listener;
 
@@ -524,6 +526,43 @@ static void test_allocations_that_fail(void **state)
     assert_true(k > 5);
 }
 
+/* What the listener's last call costs, and how many kinds of calls that takes. */
+static void listen_cost(void *payload, const rf_event *event)
+{
+    listener *l = payload;
+    if (event->kind == RF_EVENT_OP && !strncmp(event->op, "linear_cross_entropy", 20))
+        l->seconds += rf_costs_of(l->costs, event->call);
+}
+
+/* Of a head that keeps a part of its tiles the two ends are known alone, and it costs what lies
+ * between. */
+static void test_between(void **state)
+{
+    world *w = *state;
+    static const int64_t parts[] = {256 * 64 * 4, 0, 256 * 256 * 4, 256 * 128 * 4};
+    double seconds[4];
+    listener l;
+    listen_begin(&l, w->ctx);
+    rf_trace_set(w->ctx, listen_cost, &l);
+    for (int i = 0; i < 4; i++) {
+        rf_linear_cross_entropy_options opts = RF_LINEAR_CROSS_ENTROPY_OPTIONS_INIT;
+        rf_tensor *x = some(w, RF_F32, 256, 32), *weight = some(w, RF_F32, 256, 32);
+        opts.tile = 256 * 64 * 4;
+        opts.logits = RF_LOGITS_PART;
+        opts.part = parts[i];
+        assert_ok(w->ctx, rf_tensor_set_requires_grad(x, 1));
+        rf_tensor *targets = rf_zeros(w->s, RF_I32, 1, (int64_t[]){256});
+        l.seconds = 0;
+        assert_ok(w->ctx,
+                  rf_backward(w->s, rf_linear_cross_entropy(w->s, x, weight, targets, &opts)));
+        seconds[i] = l.seconds;
+        assert_int_equal(rf_costs_size(l.costs), 4); /* forward and backward, of the ends */
+    }
+    assert_true(seconds[1] > seconds[0] && seconds[0] > seconds[3] && seconds[3] > seconds[2]);
+    assert_true(fabs(seconds[3] - (seconds[1] + seconds[2]) / 2) < 1e-9 * seconds[1]);
+    listen_end(&l, w->ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -535,6 +574,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_leaves_no_trace, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_what_has_effects_or_refuses, world_setup,
                                         world_teardown),
+        cmocka_unit_test_setup_teardown(test_between, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_indices, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_no_room, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_stopping, world_setup, world_teardown),

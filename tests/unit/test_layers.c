@@ -211,7 +211,7 @@ static void test_gpt2_names(void **state)
     assert_ok(w->ctx, rf_nn_gpt2_set_logits(m, RF_LOGITS_RECOMPUTE));
     assert_ok(w->ctx, rf_nn_gpt2_options_of(m, &back));
     assert_int_equal(back.logits, RF_LOGITS_RECOMPUTE);
-    assert_int_equal(rf_nn_gpt2_set_logits(m, (rf_logits)3), RF_E_ARGUMENT);
+    assert_int_equal(rf_nn_gpt2_set_logits(m, RF_LOGITS_PART), RF_E_ARGUMENT);
     assert_int_equal(rf_nn_gpt2_set_logits(rf_module_find(m, "h"), RF_LOGITS_KEEP), RF_E_ARGUMENT);
     assert_int_equal(rf_nn_gpt2_options_of(rf_module_find(m, "h"), &back), RF_E_ARGUMENT);
     rf_module_destroy(m);
@@ -226,7 +226,10 @@ static void test_gpt2_names(void **state)
         assert_null(m);
     }
     o = small();
-    o.logits = (rf_logits)3;
+    o.logits = (rf_logits)4;
+    assert_int_equal(rf_nn_gpt2(&m, w->ctx, &o), RF_E_ARGUMENT);
+    o.logits = RF_LOGITS_PART;
+    o.part = -1;
     assert_int_equal(rf_nn_gpt2(&m, w->ctx, &o), RF_E_ARGUMENT);
 }
 
