@@ -6,7 +6,7 @@ XDG_CACHE_HOME=$scratch/cache
 export XDG_CACHE_HOME
 text
 model="--data text --layers 6 --width 32 --heads 2 --context 64 --batch 4 --dropout 0.1"
-words="--step-in-backward|--moments file|--step-in-backward --moments file|--costs model"
+words="--logits recompute|--step-in-backward|--moments file|--step-in-backward --moments file|--costs model"
 forms="block every:2 every:2:keep=linear every:3:host=* sequential:2"
 
 # run FOLDER ARGUMENT...: six steps that save there, with a log beside.
@@ -73,6 +73,12 @@ same "a budget that is enough makes nothing slower" 0.000 \
 same "one byte less than the smallest is refused with it" "$smallest" \
     "$(refusal --save none.d --budget $((smallest - 1)))"
 [ ! -e none.d ] && ok "and leaves nothing" || not_ok "and leaves nothing"
+
+# Logits that somebody decided about are left alone, and to leave them to the plan would help.
+auto=$(refusal --layers 2 --vocab 2048 --budget 100KiB)
+keep=$(refusal --layers 2 --vocab 2048 --logits keep --budget 100KiB)
+[ "$keep" -gt $((auto + 1000000)) ] && ok "--logits keep takes more" || not_ok "--logits keep takes more" err
+same "and auto would help" "$auto" "$(sed -n 's/^  with --logits auto: .* (\([0-9]*\) bytes) would do$/\1/p' err)"
 
 # The limit is one: what was not foretold is refused.
 run report.d --budget "$smallest" --report report.html --explain --eval-every 2 || not_ok "with all looks" err

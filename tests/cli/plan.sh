@@ -105,6 +105,15 @@ train_model mine.jsonl --plan mine.json || not_ok "a plan of one's own" err
 same "a plan of one's own: the same bits" "$hash" "$(hash_of mine.jsonl)"
 same "foretold" "$(last mine.jsonl predicted_peak_bytes)" "$(last mine.jsonl peak_bytes)"
 [ "$(last mine.jsonl peak_bytes)" -lt "$plain" ] && ok "and it holds less" || not_ok "and it holds less" mine.jsonl
+cat >dial.json <<'END'
+{"format": "refrain-plan", "version": 1, "parts": [{"path": "", "dial": "logits", "bytes": 4096}]}
+END
+train_model dial.jsonl --plan dial.json || not_ok "a dial" err
+same "a dial: the same bits" "$hash" "$(hash_of dial.jsonl)"
+same "a dial: foretold" "$(last dial.jsonl predicted_peak_bytes)" "$(last dial.jsonl peak_bytes)"
+train_model again.jsonl --logits recompute || not_ok "--logits recompute" err
+same "--logits recompute: the same bits" "$hash" "$(hash_of again.jsonl)"
+[ "$(last again.jsonl peak_bytes)" -lt "$plain" ] && ok "and it holds less" || not_ok "and it holds less" again.jsonl
 mkdir deeper
 train_model half.jsonl --plan mine.json --save half.d
 check "a run with a plan goes on in another folder" sh -c 'cd deeper && "$@"' sh "$REFRAIN" train --resume ../half.d --steps 5
@@ -117,6 +126,7 @@ refused() { # NAME PATTERN FILE ARGUMENT...
     [ ! -e no.d ] && ok "$name: nothing is written" || not_ok "$name: nothing is written"
 }
 refused "another model's" "no part h.4" mine.json --layers 4
+refused "with --logits on the same part" "set already" dial.json --logits keep
 refused "with --checkpoint on the same part" "h\.4|checkpoint" mine.json --checkpoint block
 i=0
 while read -r pattern line; do
@@ -146,6 +156,13 @@ range|child {"format": "refrain-plan", "version": 1, "parts": [{"path": "h", "fi
 matmull {"format": "refrain-plan", "version": 1, "parts": [{"path": "h.1", "fates": "keep=matmull"}]}
 fate|begin {"format": "refrain-plan", "version": 1, "parts": [{"path": "h.1", "fates": "save the whales"}]}
 linear {"format": "refrain-plan", "version": 1, "parts": [{"path": "h.1", "fates": "keep=#0:linear"}]}
+dial {"format": "refrain-plan", "version": 1, "parts": [{"path": "", "dial": "logits"}]}
+dial {"format": "refrain-plan", "version": 1, "parts": [{"path": "", "bytes": 4096}]}
+dial {"format": "refrain-plan", "version": 1, "parts": [{"path": "", "dial": "logits", "bytes": 4096, "fates": ""}]}
+large {"format": "refrain-plan", "version": 1, "parts": [{"path": "", "dial": "logits", "bytes": 9223372036854775808}]}
+number {"format": "refrain-plan", "version": 1, "parts": [{"path": "", "dial": "logits", "bytes": "all"}]}
+logit' {"format": "refrain-plan", "version": 1, "parts": [{"path": "", "dial": "logit", "bytes": 4096}]}
+logits' {"format": "refrain-plan", "version": 1, "parts": [{"path": "h.1", "dial": "logits", "bytes": 4096}]}
 LIST
 refused "no file" "no such file" none.json
 refused "a folder" "" .
