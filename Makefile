@@ -23,6 +23,9 @@ demo:            ## install what is missing, build, train on real text: DATA="fi
 	@$(MAKE) all
 	@scripts/demo.sh $(DATA)
 
+demo-gpt2: all   ## a few steps of GPT-2 124M: without limits, in 800 MiB, and with swap (three minutes)
+	@scripts/demo-gpt2.sh $(DATA)
+
 check-arm64:     ## build for arm64 and run the core of the suite under qemu
 	@scripts/check-arm64.sh
 
@@ -56,4 +59,4 @@ clean:           ## remove build/
 help:            ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1	/p' Makefile | expand -t 16
 
-.PHONY: all configure check demo check-arm64 check-budget amalgamation fuzz bench docs install format clean help
+.PHONY: all configure check demo demo-gpt2 check-arm64 check-budget amalgamation fuzz bench docs install format clean help
