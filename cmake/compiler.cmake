@@ -12,6 +12,16 @@ target_compile_definitions(refrain_internal INTERFACE $<$<BOOL:${RF_DEBUG}>:RF_D
 target_include_directories(refrain_internal INTERFACE ${PROJECT_SOURCE_DIR}/src
                                                       ${PROJECT_SOURCE_DIR}/include)
 
+# An op clears and copies structs of a few hundred bytes. gcc's own choice for those on x86 is a
+# repeated string instruction, which takes longer to start than the stores themselves.
+set(strategy unrolled_loop:256:noalign,libcall:-1:noalign)
+set(strategies -mmemset-strategy=${strategy} -mmemcpy-strategy=${strategy})
+include(CheckCCompilerFlag)
+check_c_compiler_flag("${strategies}" RF_COMPILER_HAS_STRATEGIES)
+if(RF_COMPILER_HAS_STRATEGIES)
+    target_compile_options(refrain_internal INTERFACE ${strategies})
+endif()
+
 # Results must not depend on what a compiler chooses to fuse: the vector kernels fuse by name.
 add_compile_options(-ffp-contract=off)
 
