@@ -1,5 +1,7 @@
 /* memory.h: the ledger. Every byte that a context holds is entered here by device and class, and
- * leaves the moment its last user is done. The figures are exact, not sampled. */
+ * leaves the moment its last user is done. The figures are exact, not sampled. A tensor of at most
+ * 64 bytes lies in bookkeeping that is there already: its bytes change from RF_MEM_OTHER to its own
+ * class, and RF_MEM_ALL stays. */
 #ifndef REFRAIN_MEMORY_H
 #define REFRAIN_MEMORY_H
 

@@ -60,6 +60,25 @@ void rf_ledger_leave(rf_ledger *ledger, unsigned device, rf_mem_class cls, uint6
         ledger->row[device][RF_MEM_ALL].used -= bytes;
 }
 
+int rf_ledger_enter_part(rf_ledger *ledger, unsigned device, rf_mem_class cls, uint64_t bytes,
+                         rf_ledger_refusal *why)
+{
+    rf_memory_info *row = ledger->row[device];
+    if (!ledger_fits(&row[cls], bytes)) {
+        *why = (rf_ledger_refusal){row[cls].limit, ledger_free(&row[cls]), cls};
+        return 0;
+    }
+    row[cls].allocations++;
+    row[RF_MEM_ALL].allocations++;
+    rf_ledger_move(ledger, device, RF_MEM_OTHER, cls, bytes);
+    return 1;
+}
+
+void rf_ledger_leave_part(rf_ledger *ledger, unsigned device, rf_mem_class cls, uint64_t bytes)
+{
+    rf_ledger_move(ledger, device, cls, RF_MEM_OTHER, bytes);
+}
+
 void rf_ledger_move(rf_ledger *ledger, unsigned device, rf_mem_class from, rf_mem_class to,
                     uint64_t bytes)
 {

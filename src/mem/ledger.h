@@ -35,6 +35,11 @@ struct rf_memory_mark {
 int rf_ledger_enter(rf_ledger *ledger, unsigned device, rf_mem_class cls, uint64_t bytes,
                     rf_ledger_refusal *why);
 void rf_ledger_leave(rf_ledger *ledger, unsigned device, rf_mem_class cls, uint64_t bytes);
+/* The same for bytes that are part of bookkeeping's, which are entered already: they are of cls
+ * instead for as long, and ALL stays. */
+int rf_ledger_enter_part(rf_ledger *ledger, unsigned device, rf_mem_class cls, uint64_t bytes,
+                         rf_ledger_refusal *why);
+void rf_ledger_leave_part(rf_ledger *ledger, unsigned device, rf_mem_class cls, uint64_t bytes);
 /* Bytes that change their class without moving (a gradient that becomes a parameter's). */
 void rf_ledger_move(rf_ledger *ledger, unsigned device, rf_mem_class from, rf_mem_class to,
                     uint64_t bytes);

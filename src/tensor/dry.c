@@ -113,16 +113,10 @@ void rf_dry_end(rf_context *ctx)
     rf_allocator_put(&ctx->alloc, dry, sizeof *dry);
 }
 
-static void dry_leave(const rf_storage *s)
-{
-    rf_ledger_leave(&s->ctx->ledger, s->device, s->cls, s->bytes);
-    rf_trace_memory(s->ctx, s->device, s->cls, -(int64_t)s->bytes, s->id);
-}
-
 void rf_dry_put_aside(rf_storage *s)
 {
     if (!s->dry && s->refs == 1)
-        dry_leave(s);
+        rf_storage_leave(s);
 }
 
 int rf_dry_retains(rf_storage *s)
@@ -130,7 +124,7 @@ int rf_dry_retains(rf_storage *s)
     rf_dry *dry = s->ctx->dry_run;
     if (!dry || s->dry || s->pending)
         return 0;
-    dry_leave(s);
+    rf_storage_leave(s);
     s->later = dry->freed;
     dry->freed = s;
     return 1;

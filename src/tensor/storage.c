@@ -20,16 +20,26 @@ static rf_status storage_refused(rf_context *ctx, unsigned device, size_t bytes,
 /* The two ways into the ledger and out of it. */
 static int storage_enter(rf_storage *s, rf_ledger_refusal *why)
 {
-    if (!rf_ledger_enter(&s->ctx->ledger, s->device, s->cls, s->bytes, why))
+    rf_ledger *ledger = &s->ctx->ledger;
+    if (!(s->own ? rf_ledger_enter_part(ledger, s->device, s->cls, s->bytes, why)
+                 : rf_ledger_enter(ledger, s->device, s->cls, s->bytes, why)))
         return 0;
+    if (s->own)
+        rf_trace_memory(s->ctx, s->device, RF_MEM_OTHER, -(int64_t)s->bytes, 0);
     rf_trace_memory(s->ctx, s->device, s->cls, (int64_t)s->bytes, s->id);
     return 1;
 }
 
-static void storage_leave(rf_storage *s)
+void rf_storage_leave(const rf_storage *s)
 {
-    rf_ledger_leave(&s->ctx->ledger, s->device, s->cls, s->bytes);
+    rf_ledger *ledger = &s->ctx->ledger;
+    if (s->own)
+        rf_ledger_leave_part(ledger, s->device, s->cls, s->bytes);
+    else
+        rf_ledger_leave(ledger, s->device, s->cls, s->bytes);
     rf_trace_memory(s->ctx, s->device, s->cls, -(int64_t)s->bytes, s->id);
+    if (s->own)
+        rf_trace_memory(s->ctx, s->device, RF_MEM_OTHER, (int64_t)s->bytes, 0);
 }
 
 /* Bytes in use on the processor. */
@@ -38,13 +48,15 @@ static uint64_t storage_used(const rf_context *ctx)
     return ctx->ledger.row[RF_DEVICE_CPU][RF_MEM_ALL].used;
 }
 
-/* From the pool. Without one, from the blocks that wait; else new ones, for which those that wait
- * make room. */
+/* Its own. Else from the pool. Without one, from the blocks that wait; else new ones, for which
+ * those that wait make room. */
 static void *storage_bytes(rf_storage *s)
 {
     rf_context *ctx = s->ctx;
     const rf_device_class *dev = ctx->devices[s->device];
     rf_recycle *wait = &ctx->recycle;
+    if (s->own)
+        return s + 1;
     if (s->device != RF_DEVICE_CPU)
         return dev->alloc(&ctx->alloc, NULL, s->bytes);
     if (ctx->pool)
@@ -76,7 +88,7 @@ rf_status rf_storage_materialize(rf_storage *s)
     rf_ledger_refusal why;
     if (!storage_enter(s, &why))
         return storage_refused(ctx, s->device, s->bytes, &why);
-    if (s->bytes && s->device == RF_DEVICE_CPU)
+    if (s->bytes && !s->own && s->device == RF_DEVICE_CPU)
         s->block = rf_blocks_come(ctx, s->bytes);
     if (!s->bytes || !dev->has_bytes)
         return RF_OK;
@@ -85,7 +97,7 @@ rf_status rf_storage_materialize(rf_storage *s)
     if (s->data)
         return RF_OK;
     storage_block_goes(s);
-    storage_leave(s);
+    rf_storage_leave(s);
     if (ctx->errors > errors) /* of the pool's bookkeeping */
         return ctx->record.error.code;
     rf_fail(ctx, RF_E_MEMORY, "no memory for %zu bytes on %s", s->bytes, dev->name);
@@ -107,10 +119,15 @@ static void storage_give_back(rf_storage *s)
 void rf_storage_dematerialize(rf_storage *s)
 {
     storage_block_goes(s);
-    storage_leave(s);
-    if (s->data)
+    rf_storage_leave(s);
+    if (s->data && !s->own)
         storage_give_back(s);
     s->data = NULL;
+}
+
+static void storage_free(rf_storage *s)
+{
+    rf_host_free(s->ctx, s, sizeof *s + (s->own ? RF_STORAGE_FEW : 0));
 }
 
 void rf_storage_take(rf_storage *to, rf_storage *from)
@@ -119,12 +136,13 @@ void rf_storage_take(rf_storage *to, rf_storage *from)
     to->block = from->block;
     rf_trace_memory(from->ctx, from->device, from->cls, -(int64_t)from->bytes, from->id);
     rf_trace_memory(to->ctx, to->device, to->cls, (int64_t)to->bytes, to->id);
-    rf_host_free(from->ctx, from, sizeof *from);
+    storage_free(from);
 }
 
 static rf_storage *storage_new(rf_context *ctx, unsigned device, rf_mem_class cls, size_t bytes)
 {
-    rf_storage *s = rf_host_alloc(ctx, sizeof *s);
+    int own = bytes && bytes <= RF_STORAGE_FEW && device == RF_DEVICE_CPU && cls != RF_MEM_BORROWED;
+    rf_storage *s = rf_host_alloc(ctx, sizeof *s + (own ? RF_STORAGE_FEW : 0));
     if (!s)
         return NULL;
     s->ctx = ctx;
@@ -133,6 +151,7 @@ static rf_storage *storage_new(rf_context *ctx, unsigned device, rf_mem_class cl
     s->device = (uint8_t)device;
     s->cls = (uint8_t)cls;
     s->bytes = bytes;
+    s->own = (uint8_t)own;
     s->dry = device == RF_DEVICE_CPU && ctx->dry;
     s->maker = s->dry ? ctx->op : NULL;
     return s;
@@ -146,7 +165,7 @@ rf_status rf_storage_create(rf_storage **out, rf_context *ctx, unsigned device, 
         return ctx->record.error.code;
     rf_status status = rf_storage_materialize(*out);
     if (status) {
-        rf_host_free(ctx, *out, sizeof **out);
+        storage_free(*out);
         *out = NULL;
     }
     return status;
@@ -169,13 +188,14 @@ rf_status rf_storage_borrow(rf_storage **out, rf_context *ctx, rf_buffer buffer)
     if (!*out)
         return ctx->record.error.code;
     if (!storage_enter(*out, &why)) {
-        rf_host_free(ctx, *out, sizeof **out);
+        storage_free(*out);
         *out = NULL;
         return storage_refused(ctx, RF_DEVICE_CPU, buffer.bytes, &why);
     }
     (*out)->borrowed = 1;
     (*out)->data = buffer.data;
-    (*out)->buffer = buffer;
+    (*out)->release = buffer.release;
+    (*out)->payload = buffer.payload;
     return RF_OK;
 }
 
@@ -235,13 +255,13 @@ void rf_storage_unref(rf_storage *s)
     if (s->pending) {
         s->pending->orphan(s->pending, s);
     } else if (s->borrowed) {
-        storage_leave(s);
-        if (s->buffer.release)
-            s->buffer.release(s->buffer.payload);
+        rf_storage_leave(s);
+        if (s->release)
+            s->release(s->payload);
     } else {
         rf_storage_dematerialize(s);
     }
-    rf_host_free(ctx, s, sizeof *s);
+    storage_free(s);
 }
 
 void rf_storage_set_class(rf_storage *s, rf_mem_class cls)

@@ -4,6 +4,10 @@
  * bytes, data is set. Pending: an op noted in a recompute will fill it; it holds no bytes and is
  * not in the ledger. Failed is no state: a computation that fails leaves it pending.
  * The bytes leave the ledger the moment the last reference goes.
+ *
+ * A few bytes on the processor are the storage's own: they lie behind the struct, as a block would
+ * cost more time than computing them. The room is there in every state and in a dry run too; it is
+ * bookkeeping until the bytes are in use.
  */
 #ifndef RF_TENSOR_STORAGE_H
 #define RF_TENSOR_STORAGE_H
@@ -19,8 +23,10 @@ struct rf_pending {
     void (*orphan)(rf_pending *pending, const rf_storage *s);     /* an output has no user   */
 };
 
+enum { RF_STORAGE_FEW = 64 }; /* bytes, at most */
+
 struct rf_storage {
-    rf_context *ctx;
+    _Alignas(64) rf_context *ctx;
     uint64_t id; /* never used again in this context */
     uint32_t refs;
     uint32_t version;
@@ -30,11 +36,13 @@ struct rf_storage {
     uint8_t borrowed;
     uint8_t leaving; /* on its way to a file: see tiered.h */
     uint8_t dry;     /* without bytes: made in a dry run   */
+    uint8_t own;     /* its bytes lie behind the struct    */
     size_t bytes;
     void *data;
     uint64_t block; /* number of its bytes: blocks.h; 0: none */
     rf_pending *pending;
-    rf_buffer buffer;    /* if borrowed */
+    void (*release)(void *payload); /* of a borrowed buffer; or NULL */
+    void *payload;
     rf_storage *later;   /* waits for the end of a dry run: dry.h */
     const char *maker;   /* dry: the op that would have filled it, or NULL */
     uint64_t read_since; /* by regions, unseen: see rf_storage_note_read; 0: not */
@@ -55,8 +63,10 @@ rf_status rf_storage_borrow(rf_storage **out, rf_context *ctx, rf_buffer buffer)
 rf_status rf_storage_materialize(rf_storage *s);
 /* Take them back after a failed computation. */
 void rf_storage_dematerialize(rf_storage *s);
+/* They leave the ledger, and no more. */
+void rf_storage_leave(const rf_storage *s);
 /* Give to, which has no bytes, those of from, which ends: it has one reference, the same size,
- * class and device. */
+ * class and device, and the bytes are not its own. */
 void rf_storage_take(rf_storage *to, rf_storage *from);
 /* Make sure that its value is computed. */
 rf_status rf_storage_force(rf_storage *s);

@@ -314,12 +314,14 @@ rf_status rf_tiered_put(rf_tiered **out, rf_storage *s, rf_tier tier)
 
 /* ---- fetching ---- */
 
-/* The one sent before t will be asked for next. No room for it is no failure. */
+/* The one sent before t will be asked for next. No room for it is no failure. A few bytes, which
+ * are a storage's own, could not be given to another while they are read. */
 static void tiered_read_ahead(const rf_tiered *t)
 {
     rf_context *ctx = t->ctx;
     rf_tiered *next = t->before;
-    if (!next || next->tier != RF_TIER_FILE || next->ahead || next->given || next->error)
+    if (!next || next->tier != RF_TIER_FILE || next->ahead || next->given || next->error ||
+        next->bytes <= RF_STORAGE_FEW)
         return;
     rf_error_record record = ctx->record;
     uint64_t errors = ctx->errors;

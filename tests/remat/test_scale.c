@@ -7,7 +7,7 @@
 
 #include "tensor/context_struct.h"
 
-enum { COLUMNS = 4, REGION_BYTES = 896 };
+enum { COLUMNS = 4, BLOCK = 32, REGION_BYTES = 896 };
 
 /* y = w child(sin(x)), or w sin(x) where there is no child. */
 static rf_status link_forward(rf_module *m, rf_scope *s, const rf_values *in, rf_values *out)
@@ -276,7 +276,8 @@ typedef struct kept_case {
 } kept_case;
 
 /* What one more call leaves behind after num of them: the least of some, as where a chunk is full
- * its end is lost. *held: the bytes of tensors after all of them. */
+ * its end is lost. *held: the bytes of tensors after all of them, which are more than lie in a
+ * storage itself. */
 static uint64_t kept_after(int num, const kept_case *c, uint64_t *held)
 {
     world w;
@@ -306,7 +307,7 @@ static uint64_t kept_after(int num, const kept_case *c, uint64_t *held)
  * records. */
 static void test_bytes_that_a_region_keeps(void **state)
 {
-    kept_case region = {{region_sigmoid, NULL, NULL}, 1, 0, COLUMNS}, plain = region;
+    kept_case region = {{region_sigmoid, NULL, NULL}, 1, 0, BLOCK}, plain = region;
     plain.regions = 0;
     (void)state;
     for (int num = 10; num <= scaled(10000, 100); num *= 10)
@@ -335,7 +336,7 @@ static rf_status region_tanhs(void *payload, rf_scope *s, const rf_values *in, r
  * that they are the same again, is AT-09. */
 static void test_x11_bytes_of_a_regions_generator(void **state)
 {
-    static const int64_t columns[] = {COLUMNS, 64 * 1024};
+    static const int64_t columns[] = {BLOCK, 64 * 1024};
     uint64_t kept[2], held[3];
     (void)state;
     assert_int_equal(sizeof(rf_rng), 16);

@@ -44,6 +44,56 @@ static void test_a_limit_refuses_and_the_context_goes_on(void **state)
     assert_non_null(rf_zeros(w->s, RF_F32, 1, big));
 }
 
+static uint64_t memory_sum(world *w)
+{
+    uint64_t sum = 0;
+    for (int cls = RF_MEM_PARAM; cls < RF_MEM_BORROWED; cls++)
+        sum += world_used(w, (rf_mem_class)cls);
+    return sum;
+}
+
+/* Up to 64 bytes lie in the storage itself; how many is not to be seen but in the figures. */
+static void test_few_bytes_are_counted_once(void **state)
+{
+    world *w = *state;
+    float host[17];
+    for (int64_t n = 0; n <= 17; n++)
+        host[n % 17] = (float)n;
+    for (int64_t n = 0; n <= 17; n++) {
+        uint64_t used = world_used(w, RF_MEM_ACTIVATION), other = world_used(w, RF_MEM_OTHER);
+        rf_tensor *t = rf_tensor_copy_in(w->s, RF_F32, 1, &n, host);
+        assert_non_null(t);
+        assert_int_equal((uintptr_t)rf_tensor_data(t) % 64, 0);
+        assert_int_equal(world_used(w, RF_MEM_ACTIVATION), used + 4 * (uint64_t)n);
+        assert_int_equal(world_used(w, RF_MEM_ALL), memory_sum(w));
+        if (n)
+            assert_memory_equal(rf_tensor_data(t), host, 4 * (size_t)n);
+        if (n && n <= 16) /* no new ones: a part of what was bookkeeping's */
+            assert_true((other - world_used(w, RF_MEM_OTHER)) % 64 == 4 * (uint64_t)n % 64);
+        rf_release(w->s, t);
+        assert_int_equal(world_used(w, RF_MEM_ACTIVATION), used);
+        assert_int_equal(world_used(w, RF_MEM_ALL), memory_sum(w));
+    }
+}
+
+static void test_a_limit_refuses_few_bytes(void **state)
+{
+    world *w = *state;
+    const rf_error *error = rf_context_error(w->ctx);
+    assert_ok(w->ctx, rf_memory_set_limit(w->ctx, RF_DEVICE_CPU, RF_MEM_ACTIVATION, 20));
+    rf_tensor *a = rf_zeros(w->s, RF_F32, 1, (int64_t[]){4});
+    assert_null(rf_affine(w->s, a, 2, 0));
+    assert_int_equal(error->code, RF_E_BUDGET);
+    assert_int_equal(error->bytes_wanted, 16);
+    assert_int_equal(error->bytes_free, 4);
+    assert_string_equal(error->op, "affine");
+    assert_int_equal(world_used(w, RF_MEM_ACTIVATION), 16);
+    assert_int_equal(world_used(w, RF_MEM_ALL), memory_sum(w));
+    rf_scope_clear(w->s);
+    assert_non_null(rf_zeros(w->s, RF_F32, 1, (int64_t[]){1}));
+    assert_ok(w->ctx, rf_memory_set_limit(w->ctx, RF_DEVICE_CPU, RF_MEM_ACTIVATION, 0));
+}
+
 static void test_the_total_limit_counts_every_class(void **state)
 {
     world *w = *state;
@@ -200,6 +250,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ROW(test_every_class_is_exact),
+        ROW(test_few_bytes_are_counted_once),
+        ROW(test_a_limit_refuses_few_bytes),
         ROW(test_a_limit_refuses_and_the_context_goes_on),
         ROW(test_the_total_limit_counts_every_class),
         ROW(test_marks_nest_in_any_order),
