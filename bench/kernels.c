@@ -142,7 +142,7 @@ static void product_row(const rf_kernels *k, rf_view a, rf_view b, const char *f
     rf_view c = matrix(a.shape.dims[0], b.shape.dims[1]);
     snprintf(name, sizeof name, "matmul %dx%dx%d %s", (int)a.shape.dims[0], (int)b.shape.dims[1],
              (int)a.shape.dims[1], form);
-    c.shape.dtype = a.shape.dtype;
+    c.shape.dtype = a.shape.dtype == b.shape.dtype ? a.shape.dtype : RF_F32;
     bench r = {name, {a, b, c}, 3, 2.0 * (double)a.shape.dims[0], "GFLOP/s", 0, product};
     r.work *= (double)b.shape.dims[1] * (double)a.shape.dims[1];
     r.workspace = k->matmul_workspace(options.threads, &a, &b, &c);
@@ -168,6 +168,9 @@ static void products(const rf_kernels *k)
         product_row(k, transposed(matrix(full[i][2], full[i][0])), b, "a' b");
         product_row(k, repeated(a), b, "own");
         product_row(k, with_dtype(a, RF_BF16), with_dtype(b, RF_BF16), "bf16");
+        product_row(k, with_dtype(a, RF_BF16), b, "bf16 f32");
+        product_row(k, transposed(matrix(full[i][2], full[i][0])), with_dtype(b, RF_BF16),
+                    "a' f32, bf16");
         product_row(k, with_dtype(a, RF_F64), with_dtype(b, RF_F64), "f64");
     }
 }

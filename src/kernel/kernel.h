@@ -86,7 +86,7 @@ typedef struct rf_entropy_part {
 } rf_entropy_part;
 
 struct rf_kernels {
-    const char *name; /* "portable", "avx2", "avx512" */
+    const char *name; /* "portable", "avx2", "avx512", "avx512_bf16", "amx" */
 
     /* Elements. ADD, SUB, MUL, NEG and COPY also on integers. affine: y = alpha x + beta. */
     rf_status (*unary)(const rf_exec *e, rf_unary kind, const rf_view *x, const rf_view *y);
@@ -108,11 +108,13 @@ struct rf_kernels {
 
     /* c (..., M, N) = a (..., M, K) b (..., K, N). Leading axes are equal (0 strides repeat). Any
      * strides are right; fast where one of the last two strides is 1. c is row-major without gaps.
-     * matmul_workspace: bytes of scratch. f32 goes to the tuned library when there is one. */
+     * f32 and bf16 go together in any mix: where some is bf16, f32 may be rounded to it, and sums
+     * are f32. matmul_workspace: bytes of scratch. f32 goes to the tuned library when there is one.
+     */
     size_t (*matmul_workspace)(size_t threads, const rf_view *a, const rf_view *b,
                                const rf_view *c);
     rf_status (*matmul)(const rf_exec *e, const rf_view *a, const rf_view *b, const rf_view *c);
-    /* c += a b, f32 and f64, with the same workspace. */
+    /* c += a b, c being f32 or f64, with the same workspace. */
     rf_status (*matmul_add)(const rf_exec *e, const rf_view *a, const rf_view *b, const rf_view *c);
 
     /* Rows. x, y, dy, dx are row-major without gaps, (rows..., C). */

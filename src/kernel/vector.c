@@ -7,6 +7,8 @@
 #include "kernel/vector/elements.h"
 #include "kernel/vector/tile.h"
 #include "kernel/vector/gemm.h"
+#include "kernel/vector/pairs.h"
+#include "kernel/vector/gemm_bf16.h"
 #include "kernel/vector/gemm_f64.h"
 #include "kernel/vector/matmul.h"
 #include "kernel/vector/convolution.h"
@@ -28,7 +30,11 @@
 
 extern const rf_kernels RF_VECTOR_TABLE;
 const rf_kernels RF_VECTOR_TABLE = {
-#if RF_LANES == 16
+#if defined(__AMX_BF16__)
+    .name = "amx",
+#elif defined(__AVX512BF16__)
+    .name = "avx512_bf16",
+#elif RF_LANES == 16
     .name = "avx512",
 #elif RF_LANES == 8
     .name = "avx2",

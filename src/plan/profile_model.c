@@ -10,9 +10,9 @@ rf_cost_rates rf_cost_rates_default(const rf_context *ctx)
 {
     const char *isa = rf_context_isa(ctx);
     double threads = (double)rf_context_threads(ctx);
-    double flops = !strcmp(isa, "avx512") ? RF_COST_FLOP_RATE_AVX512
-                   : !strcmp(isa, "avx2") ? RF_COST_FLOP_RATE_AVX2
-                                          : RF_COST_FLOP_RATE_PORTABLE;
+    double flops = !strcmp(isa, "avx2")    ? RF_COST_FLOP_RATE_AVX2
+                   : !strncmp(isa, "a", 1) ? RF_COST_FLOP_RATE_AVX512
+                                           : RF_COST_FLOP_RATE_PORTABLE;
     return (rf_cost_rates){flops * threads, RF_COST_BYTE_RATE * threads, RF_COST_OVERHEAD};
 }
 

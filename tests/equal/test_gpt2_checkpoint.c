@@ -104,7 +104,8 @@ static void test_two_threads(void **state)
 
 static void test_every_table_of_kernels(void **state)
 {
-    static const char *const names[] = {"reference", "portable", "avx2", "avx512"};
+    static const char *const names[] = {"reference", "portable",    "avx2",
+                                        "avx512",    "avx512_bf16", "amx"};
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         rf_context *ctx;

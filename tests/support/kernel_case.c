@@ -38,11 +38,12 @@ typedef struct setting {
     int64_t offset; /* elements from the 64-byte line */
 } setting;
 
-size_t kernel_tables(const rf_kernels *tables[4])
+size_t kernel_tables(const rf_kernels *tables[KERNEL_TABLES])
 {
-    static const char *const names[] = {"reference", "portable", "avx2", "avx512"};
+    static const char *const names[KERNEL_TABLES] = {"reference", "portable",    "avx2",
+                                                     "avx512",    "avx512_bf16", "amx"};
     size_t n = 0;
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < KERNEL_TABLES; i++) {
         const rf_kernels *k = rf_kernels_find(names[i]);
         if (k)
             tables[n++] = k;
@@ -332,7 +333,7 @@ static void check_bits(const kernel_case *c, setting s, double *const *first)
 void kernel_case_check(const kernel_case *c)
 {
     static const int dtypes[] = {RF_F32, RF_F64, RF_BF16};
-    const rf_kernels *tables[4];
+    const rf_kernels *tables[KERNEL_TABLES];
     size_t count = kernel_tables(tables);
     assert_true(count >= 1);
     for (size_t t = 0; t < count; t++)

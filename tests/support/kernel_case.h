@@ -50,7 +50,8 @@ void kernel_case_check(const kernel_case *c);
 
 /* The tables that run here: the reference (of which nothing else is the test), then the fast ones.
  */
-size_t kernel_tables(const rf_kernels *tables[4]);
+enum { KERNEL_TABLES = 6 };
+size_t kernel_tables(const rf_kernels *tables[KERNEL_TABLES]);
 
 /* Number i of a fixed sequence, in [0, 1). */
 double kernel_noise(uint64_t salt, uint64_t i);

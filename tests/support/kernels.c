@@ -8,7 +8,7 @@
 
 const rf_kernels *table_at(size_t i)
 {
-    static const char *const names[] = {"portable", "avx2", "avx512"};
+    static const char *const names[] = {"portable", "avx2", "avx512", "avx512_bf16", "amx"};
     size_t found = 0;
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         const rf_kernels *table = rf_kernels_find(names[k]);

@@ -1,6 +1,7 @@
 /* Products and attention on every table against the reference. */
 #include "support/kernels.h"
 
+#include <math.h>
 #include <stdio.h>
 
 /* ---- products ---- */
@@ -62,9 +63,41 @@ static void test_products(void **state)
     }
 }
 
+/* bf16 and f32 in every mix, in every form. */
+static void test_products_of_two_types(void **state)
+{
+    static const int sizes[][3] = {{1, 1, 1},   {3, 5, 7},    {13, 33, 17},  {16, 16, 32},
+                                   {31, 64, 1}, {33, 31, 63}, {64, 96, 128}, {300, 200, 100}};
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (int form = 0; form < 4; form++)
+            for (int mix = 1; mix < 7; mix++) {
+                int m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
+                rf_dtype da = mix & 1 ? RF_BF16 : RF_F32, db = mix & 2 ? RF_BF16 : RF_F32;
+                rf_view a =
+                    form & 1 ? view_swapped(view_make(da, 2, k, m), 0, 1) : view_make(da, 2, m, k);
+                rf_view b =
+                    form & 2 ? view_swapped(view_make(db, 2, n, k), 0, 1) : view_make(db, 2, k, n);
+                trial t = product_trial(a, b, view_make(mix & 4 ? RF_BF16 : RF_F32, 2, m, n));
+                t.absolute = 0x1p-8 * sqrt((double)k); /* f32 may be rounded to bf16 */
+                t.per_threads = 0;
+                trial_run(&t, "matmul of two types");
+            }
+}
+
 static void test_products_of_odd_strides(void **state)
 {
     (void)state;
+    for (rf_dtype d = RF_F32; d <= RF_BF16; d += RF_BF16 - RF_F32) {
+        trial n =
+            product_trial(view_spaced(view_make(RF_BF16, 2, 20, 30), 3),
+                          view_spaced(view_make(d, 2, 30, 40), 2), view_make(RF_F32, 2, 20, 40));
+        n.absolute = d == RF_F32 ? 0x1p-8 * sqrt(30) : n.absolute;
+        trial_run(&n, "matmul of spaced, narrow");
+        n.in[0] = view_repeated(view_make(RF_BF16, 2, 20, 30), 0);
+        n.in[1] = view_repeated(view_make(d, 2, 30, 40), 1);
+        trial_run(&n, "matmul of repeated, narrow");
+    }
     trial t =
         product_trial(view_spaced(view_make(RF_F32, 2, 20, 30), 3),
                       view_spaced(view_make(RF_F32, 2, 30, 40), 2), view_make(RF_F32, 2, 20, 40));
@@ -130,6 +163,17 @@ static void test_products_are_added(void **state)
                 t.call = product_onto;
                 trial_run(&t, "matmul_add");
             }
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        int m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
+        trial t = product_trial(view_make(RF_BF16, 2, m, k), view_make(RF_BF16, 2, k, n),
+                                view_make(RF_F32, 2, m, n));
+        t.num_in = 3;
+        t.in[2] = t.out[0];
+        t.low[2] = -2;
+        t.high[2] = 2;
+        t.call = product_onto;
+        trial_run(&t, "matmul_add of bf16");
+    }
     rf_view v = view_make(RF_BF16, 2, 2, 2);
     const rf_exec e = {1, NULL};
     for (size_t k = 0; table_at(k); k++)
@@ -232,9 +276,13 @@ static void test_attention(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_products),           cmocka_unit_test(test_products_of_odd_strides),
-        cmocka_unit_test(test_products_in_stacks), cmocka_unit_test(test_products_of_nothing),
-        cmocka_unit_test(test_products_are_added), cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_products),
+        cmocka_unit_test(test_products_of_odd_strides),
+        cmocka_unit_test(test_products_of_two_types),
+        cmocka_unit_test(test_products_in_stacks),
+        cmocka_unit_test(test_products_of_nothing),
+        cmocka_unit_test(test_products_are_added),
+        cmocka_unit_test(test_attention),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -218,7 +218,7 @@ static void test_affine_and_fill(void **state)
 static void test_element_anywhere(void **state)
 {
     enum { N = 70 };
-    const rf_kernels *tables[4];
+    const rf_kernels *tables[KERNEL_TABLES];
     size_t count = kernel_tables(tables);
     float x[N], g[N], whole[N], part[N];
     (void)state;
@@ -252,7 +252,7 @@ static void test_element_anywhere(void **state)
 static void test_copy_between_types(void **state)
 {
     enum { N = 41 };
-    const rf_kernels *tables[4];
+    const rf_kernels *tables[KERNEL_TABLES];
     size_t count = kernel_tables(tables);
     int64_t n = N;
     _Alignas(64) unsigned char a[N * 16], b[N * 16];
@@ -278,7 +278,7 @@ static void test_copy_between_types(void **state)
 
 static void test_integers(void **state)
 {
-    const rf_kernels *tables[4];
+    const rf_kernels *tables[KERNEL_TABLES];
     size_t count = kernel_tables(tables);
     const int64_t dims[] = {3};
     (void)state;
@@ -318,7 +318,7 @@ static void test_bf16_rounding(void **state)
                 {0x3F817FFF, 0x3F81}, {0xBF808000, 0xBF80}, {0x7F7FFFFF, 0x7F80},
                 {0x7F800000, 0x7F80}, {0xFF800000, 0xFF80}, {0x00000001, 0x0000},
                 {0x80000000, 0x8000}, {0x00018000, 0x0002}};
-    const rf_kernels *tables[4];
+    const rf_kernels *tables[KERNEL_TABLES];
     size_t count = kernel_tables(tables);
     (void)state;
     for (size_t t = 0; t < count; t++)
@@ -466,7 +466,7 @@ static void test_max_last(void **state)
 
 static void test_sum_squares(void **state)
 {
-    const rf_kernels *tables[4];
+    const rf_kernels *tables[KERNEL_TABLES];
     size_t count = kernel_tables(tables);
     int64_t n = 300001;
     float *x = malloc((size_t)n * sizeof *x);

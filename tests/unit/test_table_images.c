@@ -310,7 +310,7 @@ static void test_picking(void **state)
 /* An index from elsewhere is an error, not a write behind the plane. */
 static void test_picking_outside(void **state)
 {
-    const rf_kernels *tables[4];
+    const rf_kernels *tables[KERNEL_TABLES];
     size_t count = kernel_tables(tables);
     static const int64_t x[4] = {1, 1, 2, 2}, y[4] = {1, 1, 1, 1};
     float a[4] = {1, 2, 3, 4}, b[1] = {9};

@@ -70,7 +70,7 @@ static void test_matmul(void **state)
 static void test_rows_alone(void **state)
 {
     enum { M = 40, N = 50, K = 300 };
-    const rf_kernels *tables[4];
+    const rf_kernels *tables[KERNEL_TABLES];
     size_t count = kernel_tables(tables);
     static float a[M * K], b[K * N], c[M * N], part[M * N];
     static unsigned char scratch[1 << 22] __attribute__((aligned(64)));
@@ -237,7 +237,7 @@ static void test_attention_in_qkv(void **state)
     static float grads[2][3 * B * T * C];
     static unsigned char scratch[1 << 23] __attribute__((aligned(64)));
     const int64_t dims[] = {B, H, T, D};
-    const rf_kernels *tables[4];
+    const rf_kernels *tables[KERNEL_TABLES];
     size_t count = kernel_tables(tables);
     rf_view in[2][6], out[2][5];
     (void)state;

@@ -48,7 +48,7 @@ static void test_known_answers(void **state)
         want0[4] = {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8};
     static const uint32_t ones[4] = {~0u, ~0u, ~0u, ~0u},
                           want1[4] = {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd};
-    const rf_kernels *tables[4];
+    const rf_kernels *tables[KERNEL_TABLES];
     size_t count = kernel_tables(tables);
     uint32_t out[4];
     double y[4];
@@ -126,7 +126,7 @@ static void test_numbers(void **state)
 /* uniform in f32 to the bit, and never 1. */
 static void test_uniform_exact(void **state)
 {
-    const rf_kernels *tables[4];
+    const rf_kernels *tables[KERNEL_TABLES];
     size_t count = kernel_tables(tables);
     static float y[70001];
     const int64_t n = 70001;
@@ -163,7 +163,7 @@ static void test_dropout(void **state)
  */
 static void test_offset_is_a_block(void **state)
 {
-    const rf_kernels *tables[4];
+    const rf_kernels *tables[KERNEL_TABLES];
     size_t count = kernel_tables(tables);
     float a[200], b[200];
     const int64_t n = 200, rest = 160;

@@ -365,7 +365,7 @@ static void test_embedding(void **state)
 static void check_refused(int dtype, int64_t bad,
                           rf_status (*f)(const rf_kernels *k, const rf_exec *e, rf_view *v))
 {
-    const rf_kernels *tables[4];
+    const rf_kernels *tables[KERNEL_TABLES];
     size_t count = kernel_tables(tables);
     for (size_t t = 0; t < count; t++) {
         _Alignas(64) unsigned char data[9 * 6 * 8], out[2][9 * 6 * 8], clean[9 * 6 * 8];
@@ -424,7 +424,7 @@ static void test_refused(void **state)
 
 static void test_count_targets(void **state)
 {
-    const rf_kernels *tables[4];
+    const rf_kernels *tables[KERNEL_TABLES];
     size_t count = kernel_tables(tables);
     int64_t ids[5] = {1, -100, 3, -100, 0}, five = 5, ignored = -100;
     rf_view v = kernel_plain_view(RF_I64, 1, &five, ids);

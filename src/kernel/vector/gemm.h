@@ -1,4 +1,4 @@
-/* gemm.h: matrix products of our own, for any strides, f32 and bf16 (computed in f32).
+/* gemm.h: matrix products of our own, for any strides, f32 and bf16 in any mix, computed in f32.
  *
  * Blocked as usual (Goto and van de Geijn 2008): panels of b, RF_TILE_COLS wide, and of a,
  * RF_TILE_ROWS high, are copied to the workspace so that the inner loop reads straight on. Each
@@ -27,7 +27,9 @@ typedef struct vec_gemm {
     int64_t m, n, k, batch;
     int64_t grid_m, grid_n, parts; /* blocks of one product; parts of the whole */
     const rf_view *a, *b, *c;
-    int add; /* to what c holds; not bf16 */
+    int narrow; /* some of the three is bf16 */
+    int add;    /* to what c holds; not bf16 */
+    vec_part_fn body;
     char *workspace;
     size_t bytes; /* of it, for each part */
 } vec_gemm;
@@ -90,6 +92,7 @@ static vec_gemm vec_gemm_of(size_t threads, const rf_view *a, const rf_view *b, 
     g.a = a;
     g.b = b;
     g.c = c;
+    g.narrow = a->shape.dtype == RF_BF16 || b->shape.dtype == RF_BF16 || c->shape.dtype == RF_BF16;
     double work = (double)g.m * (double)g.n * (double)g.k * (double)g.batch / RF_GEMM_SERIAL;
     vec_gemm_grid(&g, work < (double)threads ? (work < 1 ? 1 : (int64_t)work) : (int64_t)threads);
     g.bytes = vec_gemm_bytes_a(&g) + vec_gemm_bytes_b(&g) + vec_gemm_bytes_c(&g);
@@ -243,22 +246,35 @@ static int64_t vec_matrix_at(const rf_view *v, int64_t batch)
     return at;
 }
 
+static vec_matrix vec_matrix_of(const rf_view *v, int64_t batch, int by_columns)
+{
+    unsigned last = v->shape.rank - 1u;
+    int64_t size = v->shape.dtype == RF_BF16 ? 2 : 4;
+    return (vec_matrix){(const char *)v->data + vec_matrix_at(v, batch) * size,
+                        v->strides[last - !by_columns], v->strides[last - by_columns],
+                        v->shape.dtype};
+}
+
+/* Block number `unit` of all products. */
+static vec_gemm_area vec_gemm_area_of(const vec_gemm *g, int64_t unit)
+{
+    int64_t col = unit % g->grid_n, row = unit / g->grid_n % g->grid_m;
+    int64_t batch = unit / g->grid_n / g->grid_m, size = g->c->shape.dtype == RF_BF16 ? 2 : 4;
+    vec_gemm_area w = {.a = vec_matrix_of(g->a, batch, 0),
+                       .b = vec_matrix_of(g->b, batch, 1),
+                       .c = (char *)g->c->data + batch * g->m * g->n * size};
+    vec_share(g->m, g->grid_m, row, &w.m[0], &w.m[1]);
+    vec_share(g->n, g->grid_n, col, &w.n[0], &w.n[1]);
+    return w;
+}
+
 static void vec_gemm_unit(const vec_gemm *g, int64_t unit, char *workspace)
 {
-    unsigned r = g->c->shape.rank;
-    int64_t col = unit % g->grid_n, row = unit / g->grid_n % g->grid_m;
-    int64_t batch = unit / g->grid_n / g->grid_m, size = g->c->shape.dtype == RF_F32 ? 4 : 2;
-    vec_gemm_area w = {{g->a->data, g->a->strides[r - 2], g->a->strides[r - 1], g->a->shape.dtype},
-                       {g->b->data, g->b->strides[r - 1], g->b->strides[r - 2], g->b->shape.dtype},
-                       .c = (char *)g->c->data + batch * g->m * g->n * size};
-    w.a.data += vec_matrix_at(g->a, batch) * size;
-    w.b.data += vec_matrix_at(g->b, batch) * size;
+    vec_gemm_area w = vec_gemm_area_of(g, unit);
     w.pack_a = (float *)(void *)workspace;
     w.pack_b = (float *)(void *)(workspace + vec_gemm_bytes_a(g));
     w.sums = (float *)(void *)(workspace + vec_gemm_bytes_a(g) + vec_gemm_bytes_b(g));
-    vec_share(g->m, g->grid_m, row, &w.m[0], &w.m[1]);
-    vec_share(g->n, g->grid_n, col, &w.n[0], &w.n[1]);
-    if (size == 4)
+    if (g->c->shape.dtype == RF_F32)
         vec_gemm_f32(g, &w);
     else
         vec_gemm_bf16(g, &w);

@@ -1,11 +1,13 @@
-/* matmul.h: which product goes where: the tuned library for large f32, else gemm.h. The choice is a
- * function of shapes, strides and threads. The portable table has no library under it, so that a
- * context that asks for it allocates through its own allocator and nowhere else.
+/* matmul.h: which product goes where: the tuned library for large f32; where the processor
+ * multiplies pairs of bf16, gemm_bf16.h for whatever has some; else gemm.h. The choice is a
+ * function of shapes, strides, types and threads. The portable table has no library under it, so
+ * that a context that asks for it allocates through its own allocator and nowhere else.
  */
 #ifndef RF_KERNEL_VECTOR_MATMUL_H
 #define RF_KERNEL_VECTOR_MATMUL_H
 
 #include "kernel/library.h"
+#include "kernel/vector/gemm_bf16.h"
 #include "kernel/vector/gemm_f64.h"
 
 #if defined(RF_HAVE_ONEDNN) && RF_LANES > 4
@@ -17,7 +19,8 @@ static int vec_matmul_library(const vec_gemm *g, rf_sgemm *s)
 {
 #if defined(VEC_LIBRARY)
     unsigned r = g->c->shape.rank;
-    if (g->c->shape.dtype != RF_F32 || (double)g->m * (double)g->n * (double)g->k < 1 << 18)
+    if (g->c->shape.dtype != RF_F32 || g->narrow ||
+        (double)g->m * (double)g->n * (double)g->k < 1 << 18)
         return 0;
     s->m = g->m;
     s->n = g->n;
@@ -39,37 +42,44 @@ static int vec_matmul_library(const vec_gemm *g, rf_sgemm *s)
 #endif
 }
 
-static size_t vec_matmul_workspace(size_t threads, const rf_view *a, const rf_view *b,
-                                   const rf_view *c)
+/* The job of a product; f64 goes with f64 only. */
+static rf_status vec_matmul_of(size_t threads, const rf_view *const abc[3], vec_gemm *g)
 {
-    rf_sgemm s;
-    vec_gemm g;
-    if (c->shape.dtype == RF_F64) {
-        g = vec_wide_of(threads, a, b, c);
-        return (size_t)g.parts * g.bytes;
+    const rf_view *a = abc[0], *b = abc[1], *c = abc[2];
+    int wide = c->shape.dtype == RF_F64;
+    for (int i = 0; i < 3; i++)
+        if (wide ? abc[i]->shape.dtype != RF_F64 : !vec_is_float(abc[i]))
+            return RF_E_DTYPE;
+    *g = wide ? vec_wide_of(threads, a, b, c) : vec_gemm_of(threads, a, b, c);
+    g->body = wide ? vec_wide_part : vec_gemm_part;
+#if defined(__AVX512BF16__)
+    if (g->narrow) {
+        *g = vec_pairs_of(threads, a, b, c);
+        g->body = vec_pairs_part;
     }
-    if (!vec_is_float(c))
-        return 0;
-    g = vec_gemm_of(threads, a, b, c);
-    return vec_matmul_library(&g, &s) ? 0 : (size_t)g.parts * g.bytes;
-}
-
-static rf_status vec_matmul_f64(const rf_exec *e, vec_gemm *g)
-{
-    g->workspace = e->workspace;
-    if (g->m && g->n)
-        vec_run(e, g->parts, vec_wide_part, g);
+#endif
     return RF_OK;
 }
 
-static rf_status vec_matmul_f32(const rf_exec *e, vec_gemm *g)
+static size_t vec_matmul_workspace(size_t threads, const rf_view *a, const rf_view *b,
+                                   const rf_view *c)
+{
+    const rf_view *const abc[3] = {a, b, c};
+    rf_sgemm s;
+    vec_gemm g;
+    if (vec_matmul_of(threads, abc, &g))
+        return 0;
+    return vec_matmul_library(&g, &s) ? 0 : (size_t)g.parts * g.bytes;
+}
+
+static rf_status vec_matmul_run(const rf_exec *e, vec_gemm *g)
 {
     rf_status status = RF_OK;
     rf_sgemm s;
     if (!vec_matmul_library(g, &s)) {
         g->workspace = e->workspace;
         if (g->m && g->n)
-            vec_run(e, g->parts, vec_gemm_part, g);
+            vec_run(e, g->parts, g->body, g);
         return RF_OK;
     }
 #if defined(VEC_LIBRARY)
@@ -86,24 +96,22 @@ static rf_status vec_matmul_f32(const rf_exec *e, vec_gemm *g)
 
 static rf_status vec_matmul(const rf_exec *e, const rf_view *a, const rf_view *b, const rf_view *c)
 {
+    const rf_view *const abc[3] = {a, b, c};
     vec_gemm g;
-    if (c->shape.dtype != RF_F64 && !vec_is_float(c))
-        return RF_E_DTYPE;
-    g = c->shape.dtype == RF_F64 ? vec_wide_of(e->threads, a, b, c)
-                                 : vec_gemm_of(e->threads, a, b, c);
-    return c->shape.dtype == RF_F64 ? vec_matmul_f64(e, &g) : vec_matmul_f32(e, &g);
+    rf_status status = vec_matmul_of(e->threads, abc, &g);
+    return status ? status : vec_matmul_run(e, &g);
 }
 
 static rf_status vec_matmul_add(const rf_exec *e, const rf_view *a, const rf_view *b,
                                 const rf_view *c)
 {
+    const rf_view *const abc[3] = {a, b, c};
     vec_gemm g;
-    if (c->shape.dtype != RF_F64 && c->shape.dtype != RF_F32)
+    rf_status status = vec_matmul_of(e->threads, abc, &g);
+    if (status || c->shape.dtype == RF_BF16)
         return RF_E_DTYPE;
-    g = c->shape.dtype == RF_F64 ? vec_wide_of(e->threads, a, b, c)
-                                 : vec_gemm_of(e->threads, a, b, c);
     g.add = 1;
-    return c->shape.dtype == RF_F64 ? vec_matmul_f64(e, &g) : vec_matmul_f32(e, &g);
+    return vec_matmul_run(e, &g);
 }
 
 #endif
