@@ -17,8 +17,8 @@
  * A chain:
  *
  *     {"kind": "chain", "input_bytes": 64, "stages": [
- *       {"output_bytes": 64, "gradient_bytes": 64, "forward": 1, "forward_workspace": 0, "options":
- * [
+ *       {"output_bytes": 64, "gradient_bytes": 64, "left_bytes": 0, "forward": 1,
+ *        "forward_workspace": 0, "options": [
  *         {"saved_bytes": 192, "forward": 1, "backward": 2, "forward_workspace": 0,
  *          "backward_workspace": 0}, ...]}, ...]}
  *

@@ -20,6 +20,7 @@ enum {
     STAGE_FORWARD,
     STAGE_OPTIONS,
     STAGE_GRADIENT,
+    STAGE_LEFT,
     STAGE_WORKSPACE,
     STAGE_NAME,
     STAGE_ALL
@@ -179,6 +180,8 @@ static rf_status stage_member(rf_problem_text *t, int member)
         return rf_problem_bytes(t, "output_bytes", &stage->output);
     case STAGE_GRADIENT:
         return rf_problem_bytes(t, "gradient_bytes", &stage->gradient);
+    case STAGE_LEFT:
+        return rf_problem_bytes(t, "left_bytes", &stage->left);
     case STAGE_FORWARD:
         return rf_problem_cost(t, "forward", &stage->forward);
     case STAGE_WORKSPACE:
@@ -211,11 +214,12 @@ static rf_status stage_end(rf_problem_text *t, int seen)
 
 static rf_status stage_take(rf_problem_text *t)
 {
-    static const char *const names[STAGE_ALL] = {"output_bytes",   "forward",           "options",
-                                                 "gradient_bytes", "forward_workspace", "name"};
+    static const char *const names[STAGE_ALL] = {
+        "output_bytes", "forward",           "options", "gradient_bytes",
+        "left_bytes",   "forward_workspace", "name"};
     static const rf_problem_members members = {
         "it", names, STAGE_ALL, 1 << STAGE_OUTPUT | 1 << STAGE_FORWARD | 1 << STAGE_OPTIONS,
-        1 << STAGE_GRADIENT | 1 << STAGE_WORKSPACE};
+        1 << STAGE_GRADIENT | 1 << STAGE_LEFT | 1 << STAGE_WORKSPACE};
     rf_problem_stages *s = &t->p->stages;
     int seen = 0;
     rf_status status = item_begin(t, "stage", s->num, RF_PROBLEM_STAGES_MOST);

@@ -9,7 +9,10 @@
  * the solvers): while a stage runs forward there are all values and records kept, the gradient
  * that backward has come to (that of the chain's output from the very beginning), its new output or
  * record, and its workspace; while it runs backward, both gradients and its workspace on top of
- * what is kept. A replayed forward counts like any other.
+ * what is kept. What a stage's backward leaves behind (the gradients of its parameters, where they
+ * wait for the optimiser) is there from that backward on; where it `settles`, only until the
+ * outermost region that the stage is in is done, and not at all behind a stage that is in none. A
+ * replayed forward counts like any other.
  *
  * A plan is a tree, as an array in preorder, so that it can be carried out by nested regions:
  *   KEEP    the stage runs with an option and its record stays until its backward;
@@ -32,6 +35,7 @@ typedef struct rf_chain_option {
 
 typedef struct rf_chain_stage {
     uint64_t output, gradient; /* of the value that it makes: bytes of it, and of its gradient */
+    uint64_t left;             /* by its backward, for good */
     double forward;            /* without a record */
     uint64_t forward_workspace;
     size_t first_option, num_options; /* in the chain's options; at least one */
@@ -43,6 +47,7 @@ typedef struct rf_chain {
     size_t num_stages;
     const rf_chain_option *options;
     size_t num_options;
+    int settles; /* only for plans that are trees */
 } rf_chain;
 
 typedef enum rf_chain_node_kind {

@@ -60,10 +60,12 @@ static int bytes_roomy(const bytes_solver *x, const rf_chain_list *list)
     if (list->late)
         return 0;
     uint64_t last = rf_chain_gradient(x->chain, list->t + 1);
+    uint64_t left = rf_chain_left(x->chain, list->s, list->t);
     for (size_t i = list->s; i <= list->t; i++) {
         const rf_chain_option *o = rf_chain_option_of(x->chain, i, rf_chain_fastest(x->chain, i));
         need = rf_chain_max(need, kept + last + o->saved + o->forward_workspace);
-        need = rf_chain_max(need, kept + rf_chain_need_backward(x->chain, i, o));
+        left -= left ? x->chain->stages[i].left : 0;
+        need = rf_chain_max(need, kept + left + rf_chain_need_backward(x->chain, i, o));
         kept += o->saved;
     }
     return need <= list->memory;
@@ -90,13 +92,17 @@ static bytes_answer *bytes_slot(const bytes_solver *x, const rf_chain_list *list
     return &x->answers[at];
 }
 
-static void bytes_share(const bytes_search *x, rf_chain_choice *c)
+/* 0: they are too few. */
+static int bytes_share(const bytes_search *x, rf_chain_choice *c)
 {
     uint64_t waiting = 0;
     if (x->list->late)
         waiting = rf_chain_option_of(x->solver->chain, x->list->t, x->list->late - 1)->saved;
     c->rest.memory = x->list->memory - c->held;
+    if (c->own_held > x->list->memory + waiting)
+        return 0;
     c->own.memory = x->list->memory + waiting - c->own_held;
+    return 1;
 }
 
 static int bytes_visit(void *payload, const rf_chain_choice *choice)
@@ -107,9 +113,8 @@ static int bytes_visit(void *payload, const rf_chain_choice *choice)
     x->solver->choices++;
     if (bytes_gave_up(x->solver) || c.need > x->list->memory)
         return 1;
-    if (c.held > x->list->memory || c.time + least >= x->best)
+    if (c.held > x->list->memory || c.time + least >= x->best || !bytes_share(x, &c))
         return 0;
-    bytes_share(x, &c);
     double time = c.time + bytes_solve(x->solver, &c.rest);
     if (time < x->best)
         time += bytes_solve(x->solver, &c.own);

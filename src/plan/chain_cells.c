@@ -25,8 +25,9 @@ typedef struct cells_maker {
 static int cells_same_stage(const rf_chain *c, size_t i, size_t j)
 {
     const rf_chain_stage *a = &c->stages[i], *b = &c->stages[j];
-    if (a->output != b->output || a->gradient != b->gradient || a->forward != b->forward ||
-        a->forward_workspace != b->forward_workspace || a->num_options != b->num_options)
+    if (a->output != b->output || a->gradient != b->gradient || a->left != b->left ||
+        a->forward != b->forward || a->forward_workspace != b->forward_workspace ||
+        a->num_options != b->num_options)
         return 0;
     for (size_t k = 0; k < a->num_options; k++) {
         const rf_chain_option *x = rf_chain_option_of(c, i, k), *y = rf_chain_option_of(c, j, k);
@@ -41,6 +42,13 @@ static int cells_same_stage(const rf_chain *c, size_t i, size_t j)
 static int cells_same_entry(const rf_chain *c, size_t i, size_t j)
 {
     return rf_chain_gradient(c, i) == rf_chain_gradient(c, j);
+}
+
+/* Where stages settle, the last one is like no other, so that no list to the chain's end shares a
+ * cell with one inside of a region. */
+static int cells_alike(const rf_chain *c, size_t i, size_t j)
+{
+    return !(c->settles && j + 1 == c->num_stages) && cells_same_stage(c, i, j);
 }
 
 /* names[i] = the first stage that is the same as stage i. Of every kind only the first is looked
@@ -116,7 +124,7 @@ rf_status rf_chain_cells_begin(rf_chain_cells *cells, const rf_allocator *alloc,
     rf_status status = RF_E_MEMORY;
     if (cells->ids && cells->begin && m.types && m.pairs) {
         m.entries = m.types + n;
-        cells_name(chain, cells_same_stage, m.types, m.types + 2 * n);
+        cells_name(chain, cells_alike, m.types, m.types + 2 * n);
         cells_name(chain, cells_same_entry, m.entries, m.types + 2 * n);
         status = cells_intern_all(&m);
     }

@@ -78,6 +78,8 @@ static uint64_t exact_live(const exact_search *x, uint64_t key)
         else if (digit == EXACT_VALUE)
             live += x->chain->stages[i].output;
     }
+    for (size_t i = exact_left(key); i < x->chain->num_stages; i++)
+        live += x->chain->stages[i].left;
     return live;
 }
 
@@ -210,7 +212,8 @@ static rf_status exact_backward(exact_search *x, uint64_t key)
     if (digit < EXACT_RECORD || (i && !exact_digit(key, i - 1)))
         return RF_OK;
     const rf_chain_option *o = exact_option(x, i, digit);
-    if (x->live + rf_chain_gradient(x->chain, i) + o->backward_workspace > x->budget)
+    uint64_t more = rf_chain_gradient(x->chain, i) + x->chain->stages[i].left;
+    if (x->live + more + o->backward_workspace > x->budget)
         return RF_OK;
     uint64_t to = exact_key_with(key, i, EXACT_NOTHING) - 1;
     if (i && exact_digit(key, i - 1) == EXACT_VALUE)

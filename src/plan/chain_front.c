@@ -262,14 +262,15 @@ static rf_status front_offer_all(front_work *w)
 /* ---- the lower bound ---- */
 
 /* No schedule does with less: some forward makes the record that stage s runs backward with, while
- * a gradient is there that backward has come to by then, the smallest of which is d. */
-static uint64_t front_footprint(const rf_chain *c, size_t s, uint64_t d)
+ * a gradient is there that backward has come to by then, and what was left: d is the least of that;
+ * left is what all behind s leave. */
+static uint64_t front_footprint(const rf_chain *c, size_t s, uint64_t d, uint64_t left)
 {
     uint64_t best = UINT64_MAX, base = c->input + (s ? rf_chain_value(c, s) : 0);
     for (size_t k = 0; k < c->stages[s].num_options; k++) {
         const rf_chain_option *o = rf_chain_option_of(c, s, k);
-        uint64_t need =
-            rf_chain_max(o->saved + o->forward_workspace + d, rf_chain_need_backward(c, s, o));
+        uint64_t need = rf_chain_max(o->saved + o->forward_workspace + d,
+                                     left + rf_chain_need_backward(c, s, o));
         best = need < best ? need : best;
     }
     return base + best;
@@ -278,14 +279,16 @@ static uint64_t front_footprint(const rf_chain *c, size_t s, uint64_t d)
 static void front_bound(rf_chain_front *front)
 {
     const rf_chain *c = front->chain;
-    uint64_t d = UINT64_MAX;
+    uint64_t d = UINT64_MAX, left = 0;
     for (size_t s = c->num_stages; s-- > 0;) {
-        d = rf_chain_gradient(c, s + 1) < d ? rf_chain_gradient(c, s + 1) : d;
-        uint64_t bytes = front_footprint(c, s, d);
+        uint64_t there = rf_chain_gradient(c, s + 1) + left;
+        d = there < d ? there : d;
+        uint64_t bytes = front_footprint(c, s, d, left);
         if (bytes > front->lower_bound) {
             front->lower_bound = bytes;
             front->lower_stage = s;
         }
+        left += c->settles ? 0 : c->stages[s].left;
     }
 }
 

@@ -1,7 +1,7 @@
 /* chain_least.c: the least memory that a chain can be trained in, to the byte.
  *
  * The recurrence once more, with max in place of plus: of a sub-chain
- *   least(s,t) = min over its choices of max(need, held + least(rest), least(own))
+ *   least(s,t) = min over its choices of max(need, held + least(rest), own_held + least(own))
  * in bytes, without levels. Of plans with the same peak the faster one is taken, as far as that
  * can be seen from here: a faster one may exist, which a table finds.
  */
@@ -36,7 +36,8 @@ static int least_visit(void *payload, const rf_chain_choice *c)
 {
     least_search *x = payload;
     least_answer rest = least_of(x->solver, &c->rest), own = least_of(x->solver, &c->own);
-    uint64_t peak = rf_chain_max(rf_chain_max(c->need, own.peak), c->held + rest.peak);
+    uint64_t later = own.peak + (rf_chain_list_empty(&c->own) ? 0 : c->own_held);
+    uint64_t peak = rf_chain_max(rf_chain_max(c->need, later), c->held + rest.peak);
     double time = c->time + rest.time + own.time;
     if (peak < x->best.peak || (peak == x->best.peak && time < x->best.time)) {
         x->best = (least_answer){peak, time};

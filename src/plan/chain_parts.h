@@ -1,8 +1,8 @@
 /* chain_parts.h: what the files of the chain solver share.
  *
  * Stages are s .. t, both included. A cell is a sub-chain: its stages, and the gradient of its
- * input. Its own input is stored and counted by whoever asks; the gradient of its output is there
- * and counted in it.
+ * input. Its own input is stored and counted by whoever asks, and so is what the stages behind it
+ * left; the gradient of its output is there and counted in it.
  */
 #ifndef RF_PLAN_CHAIN_PARTS_H
 #define RF_PLAN_CHAIN_PARTS_H
@@ -57,10 +57,22 @@ static inline uint64_t rf_chain_max(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* need_B: while stage s runs backward. */
+/* need_B: while stage s runs backward, less what stages behind it left. */
 static inline uint64_t rf_chain_need_backward(const rf_chain *c, size_t s, const rf_chain_option *o)
 {
-    return o->saved + rf_chain_gradient(c, s + 1) + rf_chain_gradient(c, s) + o->backward_workspace;
+    return o->saved + rf_chain_gradient(c, s + 1) + rf_chain_gradient(c, s) + c->stages[s].left +
+           o->backward_workspace;
+}
+
+/* What is there of what stages s .. t leave, in a list that ends with t. Lists to the chain's end,
+ * and no others, are outside of all regions: no region has the last stage, for nothing is gained by
+ * that. */
+static inline uint64_t rf_chain_left(const rf_chain *c, size_t s, size_t t)
+{
+    uint64_t sum = 0;
+    for (; s <= t && !(c->settles && t + 1 == c->num_stages); s++)
+        sum += c->stages[s].left;
+    return sum;
 }
 
 /* need_adv, less the gradient, of stage i in a walk that begins with stage s. */

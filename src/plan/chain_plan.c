@@ -33,7 +33,8 @@ static int plan_stage_ok(const rf_chain *c, const rf_chain_stage *stage, uint64_
     if (!stage->num_options || stage->first_option > c->num_options ||
         stage->num_options > c->num_options - stage->first_option ||
         !plan_time_ok(stage->forward) || !plan_add(sum, stage->output) ||
-        !plan_add(sum, stage->gradient) || !plan_add(sum, stage->forward_workspace))
+        !plan_add(sum, stage->gradient) || !plan_add(sum, stage->left) ||
+        !plan_add(sum, stage->forward_workspace))
         return 0;
     for (size_t k = 0; k < stage->num_options; k++)
         if (!plan_option_ok(stage, &c->options[stage->first_option + k], sum))

@@ -11,7 +11,9 @@ typedef struct chain_walk {
     const rf_chain *chain;
     uint8_t *stored;  /* value i lies there by itself; value 0 always does      */
     uint32_t *record; /* the option with which stage i's record lies there, + 1 */
+    uint8_t *outer;   /* stage i begins a region that is in none, or is in none */
     size_t left;      /* stages whose backward is to come                       */
+    uint64_t leaving; /* bytes that go when the outermost region is done        */
     uint64_t live;
     rf_chain_cost cost;
 } chain_walk;
@@ -76,12 +78,17 @@ static rf_status walk_backward(chain_walk *w, size_t i, size_t step)
     if (i + 1 != w->left || !w->record[i])
         return RF_E_FORMAT;
     const rf_chain_option *option = &w->chain->options[stage->first_option + w->record[i] - 1];
-    walk_touch(w, walk_gradient(w, i) + option->backward_workspace, step);
-    w->live += walk_gradient(w, i);
+    walk_touch(w, walk_gradient(w, i) + stage->left + option->backward_workspace, step);
+    w->live += walk_gradient(w, i) + stage->left;
     w->live -= option->saved + stage->gradient;
     w->record[i] = 0;
     walk_drop(w, i);
     w->left = i;
+    w->leaving += w->chain->settles ? stage->left : 0;
+    if (w->outer[i]) {
+        w->live -= w->leaving;
+        w->leaving = 0;
+    }
     w->cost.time += option->backward;
     return RF_OK;
 }
@@ -89,6 +96,7 @@ static rf_status walk_backward(chain_walk *w, size_t i, size_t step)
 static rf_status chain_walk_step(chain_walk *w, const rf_chain_step *s, size_t step)
 {
     rf_status status = RF_E_FORMAT;
+    int drops = s->kind == RF_CHAIN_FORWARD_DROP || s->kind == RF_CHAIN_FORWARD_KEEP_DROP;
     if (s->stage >= w->left || !walk_has(w, s->stage))
         return status;
     if (s->kind == RF_CHAIN_BACKWARD)
@@ -97,7 +105,9 @@ static rf_status chain_walk_step(chain_walk *w, const rf_chain_step *s, size_t s
         status = walk_plain(w, s->stage, step);
     if (s->kind == RF_CHAIN_FORWARD_KEEP || s->kind == RF_CHAIN_FORWARD_KEEP_DROP)
         status = walk_keep(w, s->stage, s->option, step);
-    if (s->kind == RF_CHAIN_FORWARD_DROP || s->kind == RF_CHAIN_FORWARD_KEEP_DROP)
+    if (w->left == w->chain->num_stages && !drops)
+        w->outer[s->stage] = 1; /* in the first pass whose input stays begins something */
+    if (drops)
         walk_drop(w, s->stage);
     return status;
 }
@@ -122,12 +132,13 @@ static rf_status walk_all(chain_walk *w, const rf_chain_steps *steps)
 rf_status rf_chain_simulate(rf_chain_cost *out, const rf_allocator *alloc, const rf_chain *chain,
                             const rf_chain_steps *steps)
 {
-    size_t n = chain->num_stages, bytes = n * sizeof(uint32_t) + n + 1;
+    size_t n = chain->num_stages, bytes = n * sizeof(uint32_t) + 2 * n + 1;
     uint32_t *record = rf_allocator_get(alloc, bytes);
     if (!record)
         return RF_E_MEMORY;
     memset(record, 0, bytes);
     chain_walk w = {.chain = chain, .record = record, .stored = (uint8_t *)(record + n)};
+    w.outer = w.stored + n + 1;
     rf_status status = walk_all(&w, steps);
     *out = w.cost;
     rf_allocator_put(alloc, record, bytes);

@@ -331,6 +331,7 @@ static uint64_t table_common(const rf_chain *c)
         const rf_chain_stage *s = &c->stages[i];
         common = table_divisor(common, s->output);
         common = table_divisor(common, s->gradient);
+        common = table_divisor(common, s->left);
         common = table_divisor(common, s->forward_workspace);
         for (size_t k = 0; k < s->num_options; k++) {
             const rf_chain_option *o = rf_chain_option_of(c, i, k);

@@ -91,6 +91,26 @@ static void test_textbook(void **state)
     }
 }
 
+/* What stages leave goes with the outermost region. */
+static void test_settling(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= num_cases() / 2; seed++) {
+        rf_chain_front front;
+        uint64_t random = seed;
+        size_t n = 1 + chain_random(&random, 8);
+        chain_draw(drawn, &random, n, 2, 12, 1);
+        for (size_t i = 1; i < n; i++)
+            if (seed % 2) /* equal stages, the last like the others */
+                drawn->stages[i] = drawn->stages[0];
+        drawn->chain.settles = 1;
+        begin(&front, drawn, NULL);
+        check_points(&front);
+        check_textbook(&front, seed);
+        rf_chain_front_end(&front);
+    }
+}
+
 /* Chains with equal stages, whose sub-chains are shared, and one that breaks the row. */
 static void test_shared(void **state)
 {
@@ -133,6 +153,7 @@ static void scale(chain_case *c, uint64_t bytes, double time)
         rf_chain_stage *s = &c->stages[i];
         s->output *= bytes;
         s->gradient *= bytes;
+        s->left *= bytes;
         s->forward_workspace *= bytes;
         s->forward *= time;
     }
@@ -363,11 +384,12 @@ static void test_exhaustive(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_textbook),   cmocka_unit_test(test_shared),
-        cmocka_unit_test(test_scales),     cmocka_unit_test(test_appended),
-        cmocka_unit_test(test_refined),    cmocka_unit_test(test_parallel),
-        cmocka_unit_test(test_exhaustive), cmocka_unit_test(test_to_the_byte),
-        cmocka_unit_test(test_gaps),       cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_textbook),    cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_settling),    cmocka_unit_test(test_scales),
+        cmocka_unit_test(test_appended),    cmocka_unit_test(test_refined),
+        cmocka_unit_test(test_parallel),    cmocka_unit_test(test_exhaustive),
+        cmocka_unit_test(test_to_the_byte), cmocka_unit_test(test_gaps),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

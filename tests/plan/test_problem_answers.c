@@ -426,6 +426,25 @@ static void test_gradient_of_the_input(void **state)
     rf_problem_destroy(p);
 }
 
+/* Two stages of 4 bytes: at the end are the record, a gradient and what both leave. */
+static void test_what_is_left(void **state)
+{
+    static const char stage[] =
+        "{\"output_bytes\": 4, \"left_bytes\": 10, \"forward\": 1, \"options\": "
+        "[{\"saved_bytes\": 4, \"forward\": 1, \"backward\": 1}]}";
+    world *w = *state;
+    sprintf(m->text, "{\"kind\": \"chain\", \"input_bytes\": 0, \"stages\": [%s, %s]}", stage,
+            stage);
+    rf_problem *p = read_problem(state);
+    assert_ok(w->ctx, rf_problem_solve(p, 28, NULL));
+    answer(p);
+    assert_int_equal(value("plain_peak"), 28);
+    assert_int_equal(value("smallest_budget"), 28);
+    assert_int_equal(value("lower_bound"), 28);
+    assert_int_equal(value("binds"), 0);
+    rf_problem_destroy(p);
+}
+
 /* ---- what questions have in common ---- */
 
 static void test_survey(void **state)
@@ -561,6 +580,7 @@ int main(void)
         cmocka_unit_test_setup(test_workspace_and_binding_node, again),
         cmocka_unit_test_setup(test_chains, again),
         cmocka_unit_test_setup(test_gradient_of_the_input, again),
+        cmocka_unit_test_setup(test_what_is_left, again),
         cmocka_unit_test_setup(test_survey, again),
         cmocka_unit_test_setup(test_large, again),
         cmocka_unit_test_setup(test_allocations_that_fail, again),

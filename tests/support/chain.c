@@ -10,7 +10,8 @@ const rf_allocator chain_alloc = {rf_alloc_libc, NULL};
 
 void chain_begin(chain_case *c, uint64_t input)
 {
-    c->chain = (rf_chain){input, input, c->stages, 0, c->options, 0};
+    c->chain = (rf_chain){
+        .input = input, .input_gradient = input, .stages = c->stages, .options = c->options};
 }
 
 rf_chain_stage *chain_stage(chain_case *c, uint64_t output, double forward, uint64_t workspace)
@@ -55,12 +56,14 @@ void chain_draw(chain_case *c, uint64_t *state, size_t n, size_t most_options, u
 {
     chain_begin(c, chain_random(state, below) * scale);
     c->chain.input_gradient = chain_random(state, 2) * c->chain.input;
+    uint64_t leaves = chain_random(state, 2);
     for (size_t i = 0; i < n; i++) {
         uint64_t output = chain_random(state, below) * scale;
         double forward = 1 + (double)chain_random(state, 6);
         rf_chain_stage *s = chain_stage(c, output, forward, chain_random(state, below) / 2 * scale);
         if (chain_random(state, 2))
             s->gradient = chain_random(state, below) * scale;
+        s->left = leaves * chain_random(state, below) / 4 * scale;
         for (size_t k = 1 + chain_random(state, most_options); k > 0; k--)
             chain_option(c, chain_draw_option(s, state, below, scale));
     }

@@ -26,7 +26,7 @@ uint64_t chain_random(uint64_t *state, uint64_t below);
 
 /* A chain of n stages with 1 to most_options options each. All sizes are below `below` times
  * `scale`; gradients and work spaces are sizes of their own, so that any of them may be the
- * largest; times are whole numbers. */
+ * largest; in half of the chains stages leave something; times are whole numbers. */
 void chain_draw(chain_case *c, uint64_t *state, size_t n, size_t most_options, uint64_t below,
                 uint64_t scale);
 

@@ -19,6 +19,15 @@ static uint64_t reference_gradient(const rf_chain *c, size_t value)
     return value ? c->stages[value - 1].gradient : c->input_gradient;
 }
 
+/* By the backwards of stages from `from` to before `end`. */
+static uint64_t reference_left(const rf_chain *c, size_t from, size_t end)
+{
+    uint64_t sum = 0;
+    for (size_t i = from; i < end; i++)
+        sum += c->stages[i].left;
+    return sum;
+}
+
 static void *reference_memory(size_t num, size_t size)
 {
     void *p = calloc(num, size);
@@ -31,6 +40,7 @@ static void *reference_memory(size_t num, size_t size)
 typedef struct textbook {
     const rf_chain *c;
     size_t n, width;
+    size_t end;   /* what stages before it leave stays */
     double *time; /* [s][t][m] */
 } textbook;
 
@@ -46,9 +56,10 @@ static double textbook_keep(const textbook *x, size_t s, size_t t, uint64_t m)
     double best = INFINITY;
     for (size_t k = 0; k < stage->num_options; k++) {
         const rf_chain_option *o = &c->options[stage->first_option + k];
-        uint64_t forward = reference_gradient(c, t + 1) + o->saved + o->forward_workspace;
+        uint64_t forward = reference_gradient(c, t + 1) + reference_left(c, t + 1, x->end) +
+                           o->saved + o->forward_workspace;
         uint64_t backward = o->saved + reference_gradient(c, s + 1) + reference_gradient(c, s) +
-                            o->backward_workspace;
+                            reference_left(c, s, x->end) + o->backward_workspace;
         if (m < forward || m < backward)
             continue;
         double rest = s < t ? textbook_row(x, s + 1, t)[m - o->saved] : 0;
@@ -64,7 +75,8 @@ static double textbook_split(const textbook *x, size_t s, size_t t, uint64_t m)
     for (size_t i = s; i < t; i++) {
         const rf_chain_stage *stage = &c->stages[i];
         uint64_t before = i > s ? reference_value(c, i) : 0;
-        if (m < reference_gradient(c, t + 1) + before + stage->output + stage->forward_workspace)
+        uint64_t there = reference_gradient(c, t + 1) + reference_left(c, t + 1, x->end);
+        if (m < there + before + stage->output + stage->forward_workspace)
             break;
         walk += stage->forward;
         best = fmin(best,
@@ -73,17 +85,64 @@ static double textbook_split(const textbook *x, size_t s, size_t t, uint64_t m)
     return best;
 }
 
+/* All lists of the stages before x->end. */
+static void textbook_fill(const textbook *x)
+{
+    for (size_t length = 1; length <= x->end; length++)
+        for (size_t s = 0; s + length <= x->end; s++)
+            for (uint64_t m = 0; m < x->width; m++) {
+                size_t t = s + length - 1;
+                textbook_row(x, s, t)[m] =
+                    fmin(textbook_keep(x, s, t, m), textbook_split(x, s, t, m));
+            }
+}
+
+/* Where stages settle: the lists of all stages from s on, which are in no region, and with them
+ * those of regions by themselves, in which what is left stays. */
+static void textbook_fill_outer(textbook *outer, const textbook *inner, size_t s)
+{
+    const rf_chain *c = outer->c;
+    size_t last = outer->n - 1;
+    for (uint64_t m = 0; m < outer->width; m++) {
+        outer->end = s + 1; /* a stage in no region: what it leaves is there for a moment */
+        double best = textbook_keep(outer, s, last, m), walk = 0;
+        for (size_t i = s; i < last; i++) {
+            uint64_t before = i > s ? reference_value(c, i) : 0, output = c->stages[i].output;
+            if (m <
+                reference_gradient(c, outer->n) + before + output + c->stages[i].forward_workspace)
+                break;
+            walk += c->stages[i].forward;
+            best = fmin(best, walk + textbook_row(outer, i + 1, last)[m - output] +
+                                  textbook_row(&inner[i + 1], s, i)[m]);
+        }
+        textbook_row(outer, s, last)[m] = best;
+    }
+}
+
+static void textbook_settle(textbook *x)
+{
+    textbook *inner = reference_memory(x->n, sizeof *inner);
+    for (size_t end = 1; end < x->n; end++) {
+        inner[end] = *x;
+        inner[end].end = end;
+        inner[end].time = reference_memory(x->n * x->n * x->width, sizeof *x->time);
+        textbook_fill(&inner[end]);
+    }
+    for (size_t s = x->n; s-- > 0;)
+        textbook_fill_outer(x, inner, s);
+    for (size_t end = 1; end < x->n; end++)
+        free(inner[end].time);
+    free(inner);
+}
+
 double *chain_textbook(const rf_chain *c, uint64_t most)
 {
-    textbook x = {c, c->num_stages, (size_t)most + 1, NULL};
+    textbook x = {c, c->num_stages, (size_t)most + 1, c->num_stages, NULL};
     x.time = reference_memory(x.n * x.n * x.width, sizeof *x.time);
-    for (size_t length = 1; length <= x.n; length++)
-        for (size_t s = 0; s + length <= x.n; s++)
-            for (uint64_t m = 0; m <= most; m++) {
-                size_t t = s + length - 1;
-                textbook_row(&x, s, t)[m] =
-                    fmin(textbook_keep(&x, s, t, m), textbook_split(&x, s, t, m));
-            }
+    if (c->settles)
+        textbook_settle(&x);
+    else
+        textbook_fill(&x);
     double *out = reference_memory(x.width, sizeof *out);
     memcpy(out, textbook_row(&x, 0, x.n - 1), x.width * sizeof *out);
     free(x.time);
@@ -119,7 +178,7 @@ static size_t exhaustive_digit(const exhaustive *x, size_t memory, size_t stage)
 
 static uint64_t exhaustive_live(const exhaustive *x, size_t left, size_t memory)
 {
-    uint64_t live = x->c->input + reference_gradient(x->c, left);
+    uint64_t live = x->c->input + reference_gradient(x->c, left) + reference_left(x->c, left, x->n);
     for (size_t i = 0; i < x->n; i++, memory /= x->base) {
         size_t digit = memory % x->base;
         const rf_chain_stage *s = &x->c->stages[i];
@@ -162,8 +221,8 @@ static void exhaustive_backward(exhaustive *x, size_t left, size_t memory)
     if (digit < 2)
         return;
     const rf_chain_option *o = &x->c->options[x->c->stages[i].first_option + digit - 2];
-    if (exhaustive_live(x, left, memory) + reference_gradient(x->c, i) + o->backward_workspace >
-        x->budget)
+    uint64_t more = reference_gradient(x->c, i) + x->c->stages[i].left + o->backward_workspace;
+    if (exhaustive_live(x, left, memory) + more > x->budget)
         return;
     size_t after = memory - digit * exhaustive_weight(x, i);
     if (i && exhaustive_digit(x, memory, i - 1) == 1)
