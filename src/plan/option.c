@@ -232,7 +232,8 @@ static int option_same_probe(const rf_probe *a, const rf_probe *b)
 {
     return a->saved == b->saved && a->forward_peak == b->forward_peak &&
            a->backward_peak == b->backward_peak && a->param_gradient == b->param_gradient &&
-           a->output == b->output && option_time(a) == option_time(b);
+           a->output == b->output && a->holds_input == b->holds_input &&
+           a->holds_output == b->holds_output && option_time(a) == option_time(b);
 }
 
 /* A site may not run alone, or not as a region: then it is as if there were no more options than
@@ -251,6 +252,8 @@ static rf_status option_plain(const rf_site *site, rf_probe *plain, int *alone)
     if (site->call.num_in > RF_SITE_INPUTS || !site->call.num_in || !site->calls)
         return RF_OK;
     status = rf_probe_site(plain, site, NULL);
+    if (!status && site->chain != SIZE_MAX)
+        status = rf_probe_holds(plain, site);
     *alone = !status;
     if (status)
         *plain = (rf_probe){0};

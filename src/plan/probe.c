@@ -154,6 +154,55 @@ rf_status rf_probe_dial(rf_probe *out, const rf_site *site, uint64_t bytes)
 
 /* ---- its ops ---- */
 
+/* ---- what a graph holds ---- */
+
+/* The bytes that go with a handle. */
+static uint64_t probe_release(probe_run *run, rf_tensor *t)
+{
+    uint64_t used = probe_used(run);
+    rf_release(run->s, t);
+    return used - probe_used(run);
+}
+
+/* In place of the first input and of the result come ops that hold neither, so that only the site's
+ * graph may: without its handle such a value is gone, or is held. */
+static rf_status probe_holds_run(rf_probe *out, probe_run *run)
+{
+    rf_status status = probe_inputs(run);
+    rf_tensor *leaf = run->in[0];
+    if (status || run->num_out != 1 || !leaf)
+        return status;
+    uint64_t input = rf_tensor_bytes(leaf);
+    if (leaf->requires_grad)
+        run->in[0] = rf_neg(run->s, leaf);
+    rf_values in = {run->in, run->site->call.num_in}, results = {run->out, 1};
+    status = rf_scope_status(run->s);
+    if (!status)
+        status = rf_module_call(run->site->module, run->s, &in, &results);
+    if (status || !run->out[0] || !run->out[0]->requires_grad)
+        return status;
+    uint64_t output = rf_tensor_bytes(run->out[0]);
+    if (!rf_neg(run->s, run->out[0]))
+        return rf_scope_status(run->s);
+    out->holds_output = probe_release(run, run->out[0]) < output;
+    out->holds_input = probe_release(run, run->in[0]) < input;
+    return RF_OK;
+}
+
+rf_status rf_probe_holds(rf_probe *out, const rf_site *site)
+{
+    probe_run run = {.ctx = site->module->ctx, .site = site, .num_out = site->call.num_out};
+    out->holds_input = out->holds_output = 1;
+    rf_status status = rf_scope_open(&run.s, run.ctx, NULL);
+    if (status)
+        return status;
+    status = rf_scope_set_precision(run.s, site->call.precision);
+    if (!status)
+        status = probe_holds_run(out, &run);
+    rf_scope_close(run.s);
+    return status;
+}
+
 typedef struct probe_list {
     rf_probe_op *ops;
     size_t num, most;

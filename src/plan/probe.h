@@ -14,7 +14,8 @@ typedef struct rf_probe {
                                   gradients of results and inputs and work together   */
     uint64_t input_gradient;   /* left by the backward, and likewise:                 */
     uint64_t param_gradient;
-    double forward, backward; /* seconds; recomputing is part of the backward        */
+    double forward, backward;      /* seconds; recomputing is part of the backward        */
+    int holds_input, holds_output; /* of a plain link of a chain: rf_probe_holds */
 } rf_probe;
 
 /* fates NULL: a plain call; "": a region that keeps nothing. In a dry run, with nothing that
@@ -24,6 +25,10 @@ rf_status rf_probe_site(rf_probe *out, const rf_site *site, const char *fates);
 
 /* A plain call with the site's dial at so many bytes; it is then left to itself again. */
 rf_status rf_probe_dial(rf_probe *out, const rf_site *site, uint64_t bytes);
+
+/* Whether the graph of a plain call holds its first input, and its result, for backward: where this
+ * can't be told, it does. Sets these two of *out. */
+rf_status rf_probe_holds(rf_probe *out, const rf_site *site);
 
 /* An op of the site whose results a region could keep. */
 typedef struct rf_probe_op {
