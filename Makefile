@@ -9,7 +9,7 @@ export CMAKE_GENERATOR ?= $(if $(shell command -v ninja),Ninja,Unix Makefiles)
 export DATA FUZZ_SECONDS JOBS
 MAKEFLAGS += --no-print-directory
 
-all: configure   ## build the library and the command (installs nothing): build/release/refrain
+all: configure   ## build the library, the command and the benches (installs nothing): build/release/refrain
 	@cmake --build build/release -j $(JOBS) --target product
 
 configure:
@@ -39,8 +39,7 @@ amalgamation:    ## one refrain.c and one refrain.h: build/amalgamation
 fuzz:            ## run every fuzz target for FUZZ_SECONDS (60)
 	@scripts/fuzz.sh
 
-bench: all       ## run every bench in full
-	@cmake --build build/release -j $(JOBS)
+bench: all       ## run every bench in full: minutes each, on a machine that does nothing else
 	@scripts/bench.sh
 
 docs:            ## the API reference: build/docs

@@ -5,7 +5,7 @@
  * One round is a turn of each form: ours in f32 and bf16, plain and with every block checkpointed,
  * and on one thread; the peer's eager and compiled (its better one counts). A round in which others
  * used more than 8 % of a processor does not count; with too few that do there are no ratios. Lines
- * of key=value come first, the table last. --alone leaves the peer out.
+ * of key=value come first, the table last. --alone leaves the peer out, --tiny its compiler.
  */
 #include "support/peer.h"
 #include "support/report.h"
@@ -31,6 +31,7 @@ typedef struct race {
     report_row *row;
     training ours[2]; /* on all threads, on one */
     peer *peer;
+    int tiny;
     int steps[REPORT_FORMS]; /* of a turn; 0: the form is left out */
 } race;
 
@@ -56,6 +57,8 @@ static void race_warm(race *r, int form)
     training_times times[2];
     r->steps[form] = 0;
     if (report_forms[form].who == REPORT_PEER && !r->peer->pid)
+        return;
+    if (r->tiny && strstr(report_forms[form].name, "compiled")) /* it takes minutes */
         return;
     if (!race_steps(r, form, 2, times))
         return;
@@ -83,7 +86,7 @@ static void race_round(race *r)
 
 static void bench(report_row *row, const options *o, peer *other)
 {
-    race r = {.row = row, .peer = other};
+    race r = {.row = row, .peer = other, .tiny = o->tiny};
     training_begin(&r.ours[0], row->config, o->threads, NULL);
     training_begin(&r.ours[1], row->config, 1, NULL);
     for (int form = 0; form < REPORT_FORMS; form++)

@@ -9,8 +9,8 @@
 void machine_name(char *name, size_t bytes);
 /* f32 multiplications and additions a second of a loop that does nothing else. */
 double machine_peak(int threads);
-/* Bytes a second of a = b + s c over arrays far larger than the caches: three of 4 bytes counted.
- */
+/* Bytes a second, three of 4 counted, over arrays far larger than the caches: the best of
+ * a = b + s c, a = a + s c, and one that writes past the caches. */
 double machine_bandwidth(int threads);
 
 /* Processors' seconds that were used since a moment, but not by this process and not by peer (0 is
