@@ -63,12 +63,13 @@ void *rf_head_at(const rf_head_job *j, rf_head_area area)
 
 /* ---- the workspace ---- */
 
-static size_t head_scratch_of(const rf_head_job *j, int64_t m, int64_t n, int64_t k)
+static size_t head_scratch_of(const rf_head_job *j, const int64_t mnk[3])
 {
-    rf_view a = rf_head_matrix(j->wide, m, k, NULL), b = rf_head_matrix(j->wide, k, n, NULL);
+    int64_t m = mnk[0], n = mnk[1], k = mnk[2];
+    rf_view a = rf_head_matrix(j->dtype, m, k, NULL), b = rf_head_matrix(j->dtype, k, n, NULL);
     rf_view c = rf_head_matrix(j->wide, m, n, NULL),
-            as = rf_head_swapped(rf_head_matrix(j->wide, k, m, NULL)),
-            bs = rf_head_swapped(rf_head_matrix(j->wide, n, k, NULL));
+            as = rf_head_swapped(rf_head_matrix(j->dtype, k, m, NULL)),
+            bs = rf_head_swapped(rf_head_matrix(j->dtype, n, k, NULL));
     size_t plain = j->k->matmul_workspace(j->e.threads, &a, &b, &c);
     size_t first = j->k->matmul_workspace(j->e.threads, &as, &b, &c);
     size_t second = j->k->matmul_workspace(j->e.threads, &a, &bs, &c);
@@ -85,7 +86,7 @@ static size_t head_scratch(const rf_head_job *j)
         int64_t cols = edge & 2 ? j->v % j->cols : j->cols;
         const int64_t mnk[3][3] = {{rows, cols, j->c}, {rows, j->c, cols}, {cols, j->c, rows}};
         for (int i = 0; i < (j->wanted ? 3 : 1); i++) {
-            size_t bytes = head_scratch_of(j, mnk[i][0], mnk[i][1], mnk[i][2]);
+            size_t bytes = head_scratch_of(j, mnk[i]);
             most = most > bytes ? most : bytes;
         }
     }
@@ -100,10 +101,10 @@ static void head_layout(rf_head_job *j)
     bytes[RF_HEAD_LOSSES] = j->wanted ? 0 : (size_t)j->n * wide;
     bytes[RF_HEAD_G] = j->wanted ? wide : 0;
     if (j->dtype != j->wide) {
-        bytes[RF_HEAD_X] = (size_t)(j->rows * j->c) * wide;
-        bytes[RF_HEAD_W] = (size_t)(j->cols * j->c) * wide;
+        size_t narrow = rf_dtype_size(j->dtype);
+        bytes[RF_HEAD_NARROW] = j->wanted ? (size_t)(j->rows * j->cols) * narrow : 0;
         bytes[RF_HEAD_DX] = j->wanted & 1 ? (size_t)(j->n * j->c) * wide : 0;
-        bytes[RF_HEAD_DW] = j->wanted & 2 ? bytes[RF_HEAD_W] : 0;
+        bytes[RF_HEAD_DW] = j->wanted & 2 ? (size_t)(j->cols * j->c) * wide : 0;
     }
     bytes[RF_HEAD_PRODUCT] = head_scratch(j);
     for (int i = 0; i < RF_HEAD_AREAS; i++)
@@ -197,16 +198,6 @@ void rf_head_begin(rf_head_job *j, rf_op_call *call, const rf_view *kept)
 
 /* ---- the loop ---- */
 
-/* A block in the type that is computed in. */
-static rf_status head_widen(const rf_head_job *j, rf_head_area area, rf_view *block)
-{
-    if (j->dtype == j->wide)
-        return RF_OK;
-    rf_view from = *block;
-    *block = rf_head_matrix(j->wide, from.shape.dims[0], from.shape.dims[1], rf_head_at(j, area));
-    return j->k->unary(&j->e, RF_UNARY_COPY, &from, block);
-}
-
 /* The tile's logits: made, unless they were kept. */
 static rf_status head_logits(rf_head_job *j)
 {
@@ -224,12 +215,9 @@ rf_status rf_head_each(rf_head_job *j, rf_status (*body)(rf_head_job *j))
     rf_status status = RF_OK;
     for (j->first = 0; j->first < j->v && j->n && !status; j->first += j->cols) {
         j->ws = rf_head_block(&j->w, j->first, j->cols);
-        status = head_widen(j, RF_HEAD_W, &j->ws);
         for (j->row = 0; j->row < j->n && !status; j->row += j->rows) {
             j->xs = rf_head_block(&j->x, j->row, j->rows);
-            status = head_widen(j, RF_HEAD_X, &j->xs);
-            if (!status)
-                status = head_logits(j);
+            status = head_logits(j);
             if (!status)
                 status = body(j);
         }

@@ -3,8 +3,9 @@
  * A tile is some rows of x by some rows of W (columns of the logits). Invariant: the tiles follow
  * from shapes and attributes alone, and are gone through in one order, so that the bits do not
  * depend on memory, on the pass, or on what is kept. Columns are the outer loop: a row of dW is
- * whole after one round, and what is added up over many tiles is dx, the smaller of the two. bf16
- * is widened a block at a time, and everything between is f32.
+ * whole after one round, and what is added up over many tiles is dx, the smaller of the two. In
+ * bf16 products take it as it is and give f32, as everything between is; only the gradient of a
+ * tile is rounded again, which its two products would do each for itself.
  */
 #ifndef RF_OP_HEAD_H
 #define RF_OP_HEAD_H
@@ -27,10 +28,9 @@ typedef enum rf_head_area {
     RF_HEAD_SUMS,   /* forward: two numbers a row                          */
     RF_HEAD_LOSSES, /* forward                                             */
     RF_HEAD_G,      /* backward: the scaled g                              */
-    RF_HEAD_X,      /* bf16: the rows and columns of the tile, widened     */
-    RF_HEAD_W,
-    RF_HEAD_DX, /* bf16: sums before they are rounded; of all rows     */
-    RF_HEAD_DW, /* and of the columns of the tile                      */
+    RF_HEAD_NARROW, /* bf16: the gradient of the tile, rounded             */
+    RF_HEAD_DX,     /* bf16: sums before they are rounded; of all rows     */
+    RF_HEAD_DW,     /* and of the columns of the tile                      */
     RF_HEAD_PRODUCT,
     RF_HEAD_AREAS
 } rf_head_area;
@@ -50,7 +50,7 @@ typedef struct rf_head_job {
     char *tiles;  /* of kept ones, the next   */
     int64_t tile; /* the one that is worked on: */
     int64_t row, first;
-    rf_view z, xs, ws; /* xs and ws in `wide` */
+    rf_view z, xs, ws; /* z in `wide`, or what of it the products of the gradient take */
 } rf_head_job;
 
 /* x, W and targets are inputs `x` to x + 2 of call: sizes, tiles, and whether they are kept. */

@@ -215,8 +215,7 @@ static size_t head_grad_workspace(const rf_op_call *call)
     return rf_head_workspace_of(call, 1);
 }
 
-/* block (+)= a b, block being rows from `row` on of grad, or in f32 of `area`, from `at` on there.
- */
+/* block (+)= a b, block being rows of a gradient, or of its sums in f32. */
 static rf_status head_add(const rf_head_job *j, const rf_view *const ab[2], const rf_view *block,
                           int begin)
 {
@@ -251,6 +250,15 @@ static rf_status head_grad_w(const rf_head_job *j)
     return status;
 }
 
+/* The tile's gradient in bf16. */
+static rf_status head_grad_round(rf_head_job *j)
+{
+    rf_view wide = j->z;
+    j->z = rf_head_matrix(j->dtype, wide.shape.dims[0], wide.shape.dims[1],
+                          rf_head_at(j, RF_HEAD_NARROW));
+    return j->k->unary(&j->e, RF_UNARY_COPY, &wide, &j->z);
+}
+
 static rf_status head_grad_tile(rf_head_job *j)
 {
     rf_entropy_part part = rf_head_part(j);
@@ -261,6 +269,8 @@ static rf_status head_grad_tile(rf_head_job *j)
     const rf_view *in[4] = {&g, &z, &targets, &lse};
     j->z.data = rf_head_at(j, RF_HEAD_Z); /* in the place of z, unless that is kept */
     rf_status status = j->k->cross_entropy_part_grad(&j->e, &part, in, &j->z);
+    if (!status && j->dtype != j->wide)
+        status = head_grad_round(j);
     if (!status && j->wanted & 1)
         status = head_grad_x(j);
     if (!status && j->wanted & 2)
