@@ -18,4 +18,10 @@ void rf_columns_unfold(const rf_columns *c);
 /* x = the sum over everything that sees it, in a fixed order. */
 void rf_columns_fold(const rf_columns *c);
 
+/* The other way round, and of all images at once: for a weight's gradient where the images have few
+ * places. Whether it is the way to take, by pass and shapes; and as rf_convolution. */
+int rf_conv_rows_fit(const rf_conv_call *c);
+size_t rf_conv_rows_workspace(size_t threads, const rf_conv_call *c);
+rf_status rf_conv_rows(const rf_exec *e, const rf_conv_call *c);
+
 #endif

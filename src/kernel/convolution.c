@@ -115,6 +115,8 @@ static conv_job conv_job_of(size_t threads, const rf_conv_call *c)
 
 size_t rf_convolution_workspace(size_t threads, const rf_conv_call *c)
 {
+    if (rf_conv_rows_fit(c))
+        return rf_conv_rows_workspace(threads, c);
     conv_job j = conv_job_of(threads, c);
     return j.bytes > ((size_t)1 << 62) / (size_t)j.parts ? (size_t)1 << 62
                                                          : j.bytes * (size_t)j.parts;
@@ -216,6 +218,8 @@ static void conv_collect(const conv_job *j)
 
 rf_status rf_convolution(const rf_exec *e, const rf_conv_call *c)
 {
+    if (rf_conv_rows_fit(c))
+        return rf_conv_rows(e, c);
     conv_job j = conv_job_of(e->threads, c);
     rf_status status = RF_OK;
     j.workspace = e->workspace;

@@ -1,19 +1,20 @@
-/* convolution.h: which convolution goes where: the tuned library for f32 with enough work, else
- * products with columns. The choice is a function of the shapes, as in matmul.h.
+/* convolution.h: which convolution goes where: the tuned library for f32 with enough work, unless
+ * columns.h knows better, else products with columns. The choice is a function of the shapes, as in
+ * matmul.h.
  */
 #ifndef RF_KERNEL_VECTOR_CONVOLUTION_H
 #define RF_KERNEL_VECTOR_CONVOLUTION_H
 
 #include "kernel/vector/matmul.h"
-#include "kernel/window.h"
+#include "kernel/columns.h"
 
 #if defined(VEC_LIBRARY)
-/* Multiply-adds in all; 0 where an axis is empty. */
 static int vec_conv_library(const rf_conv_call *c)
 {
     const rf_shape *w = &c->w->shape;
     double each = (double)w->dims[1] * (double)w->dims[2] * (double)w->dims[3];
-    return w->dtype == RF_F32 && (double)rf_shape_count(&c->y->shape) * each >= 1 << 18;
+    return w->dtype == RF_F32 && !rf_conv_rows_fit(c) &&
+           (double)rf_shape_count(&c->y->shape) * each >= 1 << 18;
 }
 
 static size_t vec_conv2d_workspace(size_t threads, const rf_conv_call *c)
