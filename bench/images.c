@@ -173,8 +173,7 @@ static size_t option(int argc, char **argv, const char *name, size_t otherwise)
 int main(int argc, char **argv)
 {
     static const images full = {32, 64, 1000, RF_RESNET_OPTIONS_INIT};
-    static const images least = {
-        2, 32, 10, {sizeof(rf_resnet_options), 3, 10, 8, {1, 1, 0, 0}, 0}};
+    static const images least = {2, 32, 10, {sizeof(rf_resnet_options), 3, 10, 8, {1, 1, 0, 0}, 0}};
     int tiny = argc > 1 && !strcmp(argv[1], "--tiny");
     int steps = (int)option(argc, argv, "--steps", tiny ? 2 : 11);
     bench_images(tiny ? &least : &full, steps, option(argc, argv, "--threads", 2));

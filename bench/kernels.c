@@ -370,7 +370,8 @@ static rf_view heads(int64_t b, int64_t h, int64_t t, int64_t d)
 static void attention(const rf_kernels *k)
 {
     static const int64_t sizes[][4] = {{8, 4, 64, 32},   {1, 4, 256, 64},   {8, 6, 256, 64},
-                                       {4, 12, 256, 64}, {1, 12, 1024, 64}, {1, 12, 1024, 128}};
+                                       {4, 12, 256, 64}, {1, 12, 1024, 64}, {1, 12, 1024, 128},
+                                       {1, 2, 256, 512}};
     for (size_t i = 0; i < (options.tiny ? 1 : sizeof sizes / sizeof *sizes); i++) {
         const int64_t *s = sizes[i];
         char name[64];

@@ -44,17 +44,14 @@ static void conv_rows_product(const conv_rows *r, rf_view abc[3])
 {
     uint8_t type = r->c->x->shape.dtype;
     int64_t k = r->images * r->places;
-    abc[0] = (rf_view){{.dtype = type, .rank = 2, .dims = {r->out, k}},
-                       .strides = {1, r->out},
-                       .data = r->grads};
-    abc[1] = (rf_view){{.dtype = type, .rank = 2, .dims = {k, r->each}},
-                       .strides = {r->each, 1},
-                       .data = r->rows};
-    abc[2] = (rf_view){{.dtype = type, .rank = 2, .dims = {r->out, r->each}},
-                       .strides = {r->each, 1}};
+    abc[0] = (rf_view){
+        {.dtype = type, .rank = 2, .dims = {r->out, k}}, .strides = {1, r->out}, .data = r->grads};
+    abc[1] = (rf_view){
+        {.dtype = type, .rank = 2, .dims = {k, r->each}}, .strides = {r->each, 1}, .data = r->rows};
+    abc[2] =
+        (rf_view){{.dtype = type, .rank = 2, .dims = {r->out, r->each}}, .strides = {r->each, 1}};
     if (r->c->w->data)
-        abc[2].data =
-            (char *)r->c->w->data + (size_t)(r->group * r->out * r->each) * r->width;
+        abc[2].data = (char *)r->c->w->data + (size_t)(r->group * r->out * r->each) * r->width;
 }
 
 static size_t conv_rows_room(const conv_rows *r, int64_t columns)

@@ -77,9 +77,9 @@ rf_status rf_library_sgemm(const rf_exec *e, const rf_sgemm *s)
     rf_status status = rf_library_begin(e->threads, &before);
     if (status)
         return status;
-    status = rf_library_status(dnnl_sgemm(s->transposed[0] ? 'T' : 'N', s->transposed[1] ? 'T' : 'N',
-                                          s->m, s->n, s->k, 1, s->a, s->lead[0], s->b, s->lead[1],
-                                          s->add ? 1 : 0, s->c, s->n));
+    status = rf_library_status(
+        dnnl_sgemm(s->transposed[0] ? 'T' : 'N', s->transposed[1] ? 'T' : 'N', s->m, s->n, s->k, 1,
+                   s->a, s->lead[0], s->b, s->lead[1], s->add ? 1 : 0, s->c, s->n));
     rf_library_end(before);
     return status;
 }

@@ -1,7 +1,7 @@
-/* onednn_convolution.c: f32 convolutions by oneDNN's primitives, each in the layout that the library
- * likes best for it: blocks of channels, as a rule. Tensors are row-major between ops, so what
- * differs is laid out anew before and after, in the workspace; that is a tenth of the products'
- * time, and half of what the library takes when it is held to our layout.
+/* onednn_convolution.c: f32 convolutions by oneDNN's primitives, each in the layout that the
+ * library likes best for it: blocks of channels, as a rule. Tensors are row-major between ops, so
+ * what differs is laid out anew before and after, in the workspace; that is a tenth of the
+ * products' time, and half of what the library takes when it is held to our layout.
  *
  * Nothing is kept from call to call: the library itself keeps the code it made, by shape. Its
  * scratch space is ours, so it is in the ledger. Here stand the two C interfaces, of 2.x and 3.x,
@@ -174,8 +174,8 @@ static onednn_shape onednn_shape_of(const rf_conv_call *c, const rf_view *v)
 
 static dnnl_status_t onednn_plain(onednn_call *o, const rf_conv_call *c, onednn_layout any[4])
 {
-    static const dnnl_format_tag_t row_major[6] = {dnnl_format_tag_undef, dnnl_a,  dnnl_ab, dnnl_abc,
-                                                   dnnl_abcd, dnnl_abcde};
+    static const dnnl_format_tag_t row_major[6] = {
+        dnnl_format_tag_undef, dnnl_a, dnnl_ab, dnnl_abc, dnnl_abcd, dnnl_abcde};
     const rf_view *const views[ONEDNN_TENSORS] = {c->x, c->w, c->y, c->bias};
     dnnl_status_t status = dnnl_success;
     for (int i = 0; i < ONEDNN_TENSORS && !status; i++) {
@@ -185,7 +185,8 @@ static dnnl_status_t onednn_plain(onednn_call *o, const rf_conv_call *c, onednn_
         o->t[i].view = views[i];
         status = onednn_layout_make(&o->t[i].plain, &s, row_major[s.rank]);
         if (!status)
-            status = onednn_layout_make(&any[i], &s, i == ONEDNN_BIAS ? dnnl_a : dnnl_format_tag_any);
+            status =
+                onednn_layout_make(&any[i], &s, i == ONEDNN_BIAS ? dnnl_a : dnnl_format_tag_any);
     }
     return status;
 }
@@ -194,7 +195,7 @@ static dnnl_status_t onednn_plain(onednn_call *o, const rf_conv_call *c, onednn_
 static dnnl_status_t onednn_choose(onednn_call *o, const rf_conv_call *c, onednn_layout any[4])
 {
     onednn_window window = onednn_window_of(c);
-    onednn_parts p = {RF_CONV_FORWARD, &any[0], &any[1], &any[2], c->bias ? &any[3] : NULL,
+    onednn_parts p = {RF_CONV_FORWARD, &any[0], &any[1],   &any[2], c->bias ? &any[3] : NULL,
                       &window,         NULL,    o->engine, NULL};
     dnnl_primitive_desc_t forward = NULL;
     dnnl_status_t status = dnnl_primitive_attr_create(&p.attr);
@@ -237,8 +238,8 @@ static void onednn_place(onednn_call *o)
         if (!t->view)
             continue;
         t->argument = grad ? grads[i] : args[i];
-        t->tuned = dnnl_primitive_desc_query_md(o->desc, grad ? made[i] : given[i],
-                                                i == ONEDNN_BIAS);
+        t->tuned =
+            dnnl_primitive_desc_query_md(o->desc, grad ? made[i] : given[i], i == ONEDNN_BIAS);
         if (!dnnl_memory_desc_equal(t->tuned, onednn_in(&t->plain)))
             t->bytes = dnnl_memory_desc_get_size(t->tuned);
         t->at = onednn_room(o, t->bytes);

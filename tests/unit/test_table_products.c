@@ -221,9 +221,10 @@ static void check_attention(int64_t b, int64_t h, int64_t t, int64_t d)
 
 static void test_attention(void **state)
 {
-    static const int64_t sizes[][4] = {
-        {1, 1, 1, 1},   {1, 2, 3, 5},    {2, 2, 17, 8},  {1, 1, 64, 16}, {1, 2, 65, 20},
-        {1, 1, 66, 64}, {1, 1, 130, 19}, {1, 1, 9, 256}, {2, 0, 4, 4},   {1, 3, 0, 4}};
+    static const int64_t sizes[][4] = {{1, 1, 1, 1},    {1, 2, 3, 5},   {2, 2, 17, 8},
+                                       {1, 1, 64, 16},  {1, 2, 65, 20}, {1, 1, 66, 64},
+                                       {1, 1, 130, 19}, {1, 1, 9, 256}, {2, 0, 4, 4},
+                                       {1, 3, 0, 4},    {1, 1, 17, 300}};
     (void)state;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         check_attention(sizes[i][0], sizes[i][1], sizes[i][2], sizes[i][3]);

@@ -18,7 +18,6 @@
 
 #define RF_ATTENTION_KEYS  64  /* of a tile */
 #define RF_ATTENTION_BATCH 128 /* queries of a tile, forward */
-#define RF_ATTENTION_WIDTH 256 /* the largest D done here */
 #if RF_LANES == 16
 #define RF_ATTENTION_ROWS 8
 #else
@@ -49,8 +48,7 @@ static int vec_attention_fits(const rf_view *const *views, int count)
 {
     for (int i = 0; i < count; i++) {
         const rf_view *v = views[i];
-        if (v->shape.dtype != RF_F32 || v->shape.dims[3] > RF_ATTENTION_WIDTH ||
-            (v->strides[3] != 1 && v->shape.dims[3] != 1))
+        if (v->shape.dtype != RF_F32 || (v->strides[3] != 1 && v->shape.dims[3] != 1))
             return 0;
     }
     return 1;

@@ -180,9 +180,7 @@ static rf_status vec_batch_run(const rf_exec *e, vec_batch *b, const rf_view *x)
 {
     b->images = x->shape.dims[0];
     b->channels = x->shape.dims[1];
-    b->each = b->images && b->channels
-                  ? rf_shape_count(&x->shape) / (b->images * b->channels)
-                  : 0;
+    b->each = b->images && b->channels ? rf_shape_count(&x->shape) / (b->images * b->channels) : 0;
     b->parts = vec_parts(e, b->channels, b->images * b->each);
     vec_run(e, b->parts, vec_batch_part, b);
     return RF_OK;

@@ -11,8 +11,8 @@ typedef struct vec_pool {
     const rf_window *window;
     const float *from;
     float *to;
-    int32_t *index;             /* that is written, or */
-    const int32_t *index_in;    /* that is read        */
+    int32_t *index;          /* that is written, or */
+    const int32_t *index_in; /* that is read        */
     int64_t planes, parts;
     int64_t wide[2], narrow[2]; /* (H, W), (OH, OW)    */
 } vec_pool;
