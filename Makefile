@@ -29,7 +29,10 @@ demo-gpt2: all   ## a few steps of GPT-2 124M: without limits, in 800 MiB, and w
 check-arm64:     ## build for arm64 and run the core of the suite under qemu
 	@scripts/check-arm64.sh
 
-check-budget: all ## the sweep of budgets over random models at its full count: 200 models, 5 budgets each
+check-cap: all   ## GPT-2 124M in budgets, with budget + 48 MiB + 3 % as the system's limit
+	@scripts/check-cap.sh
+
+check-budget: check-cap ## that, and budgets of random models at their full count: 200 models, 5 budgets each
 	@cmake --build build/release -j $(JOBS) --target budget_budget_sweep
 	@RF_BUDGET_MODELS=200 build/release/tests/budget/test_budget_sweep
 
@@ -58,4 +61,4 @@ clean:           ## remove build/
 help:            ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1	/p' Makefile | expand -t 16
 
-.PHONY: all configure check demo demo-gpt2 check-arm64 check-budget amalgamation fuzz bench docs install format clean help
+.PHONY: all configure check demo demo-gpt2 check-arm64 check-cap check-budget amalgamation fuzz bench docs install format clean help

@@ -324,8 +324,7 @@ static int budget_decide_smallest(budget *b, rehearsal *r)
     return failed;
 }
 
-/* What measuring and searching took goes back to the system: the run needs its room. */
-static void budget_give_back(void)
+void budget_give_back(void)
 {
 #ifdef __GLIBC__
     malloc_trim(0);

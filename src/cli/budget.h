@@ -27,6 +27,9 @@ int budget_find_plan(budget *b, const train_options *o, option_set given);
 /* The smallest budget of all, as a plan with its figures. */
 int budget_find_smallest(budget *b, const train_options *o, option_set given);
 void budget_end(budget *b);
+/* What the C library keeps of memory that was given back goes to the system: the run needs its
+ * room. After planning, and after a model was made. */
+void budget_give_back(void);
 
 /* Slower than a run without a plan, in percent, by costs. */
 /* Regions of the plan; a dial is none. */

@@ -19,7 +19,9 @@ enum { INSIGHT_STEP = 3 };
 
 static int insight_failed(const session *s, const char *where)
 {
-    report_failure(s->ctx, where, report_advice(s->ctx, "leave --explain and --report out"));
+    char buffer[SESSION_ADVICE];
+    report_failure(s->ctx, where,
+                   session_advice(s, buffer, "leave --explain and --report out"));
     return EXIT_FAILED;
 }
 

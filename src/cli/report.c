@@ -75,14 +75,9 @@ void report_failure(const rf_context *ctx, const char *where, const char *advice
 const char *report_advice(const rf_context *ctx, const char *otherwise)
 {
     rf_status code = rf_context_error(ctx)->code;
-    if (code == RF_E_BUDGET) /* of --memory: there is no other limit */
-        return "raise --memory, or hold less: --checkpoint block, --moments file, a smaller "
-               "--batch "
-               "with --accumulate, or a smaller --context";
-    if (code == RF_E_MEMORY)
+    if (code == RF_E_MEMORY || code == RF_E_BUDGET)
         return "hold less: --checkpoint block, --moments file, a smaller --batch with "
-               "--accumulate, "
-               "or a smaller --context";
+               "--accumulate, or a smaller --context";
     return otherwise;
 }
 

@@ -25,9 +25,12 @@ const char *session_advice(const session *s, char *buffer, const char *otherwise
         return report_advice(s->ctx, otherwise);
     if (o->budget)
         return "the plan foretold less: please report it, with the command line";
-    if (*budget_advice(buffer, SESSION_ADVICE, o, s->given))
-        return buffer;
-    return report_advice(s->ctx, otherwise);
+    if (!o->memory) /* no limit of the user's: one is not to be raised */
+        return report_advice(s->ctx, otherwise);
+    if (!*budget_advice(buffer, SESSION_ADVICE, o, s->given))
+        snprintf(buffer, SESSION_ADVICE, "raise --memory, or %s",
+                 report_advice(s->ctx, otherwise));
+    return buffer;
 }
 
 static int session_fail(const session *s, const char *where, const char *advice)

@@ -162,8 +162,10 @@ static rf_status train_rehearse(void *payload)
 static void train_pool(train_job *job)
 {
     const rf_training_step step = {train_rehearse, &job->session};
-    if (job->options->budget)
-        (void)!rf_pool_use(job->session.ctx, job->options->budget, &step);
+    if (!job->options->budget)
+        return;
+    budget_give_back();
+    (void)!rf_pool_use(job->session.ctx, job->options->budget, &step);
 }
 
 static int train_start(train_job *job, option_set given)

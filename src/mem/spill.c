@@ -187,9 +187,16 @@ static int spill_start(rf_spill *spill)
     pthread_cond_init(&spill->wake, NULL);
     pthread_cond_init(&spill->finished, NULL);
     sigset_t all, before; /* signals are for the program's own threads */
+    pthread_attr_t attr;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&spill->thread, NULL, spill_thread, spill);
+    int error = pthread_attr_init(&attr);
+    if (!error) {
+        /* it only reads and writes; the system's limits count a stack whole */
+        (void)pthread_attr_setstacksize(&attr, RF_SPILL_STACK);
+        error = pthread_create(&spill->thread, &attr, spill_thread, spill);
+        pthread_attr_destroy(&attr);
+    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error) {
         pthread_cond_destroy(&spill->finished);

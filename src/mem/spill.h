@@ -14,7 +14,7 @@
 
 #include "base/alloc.h"
 
-enum { RF_SPILL_PAGE = 4096, RF_SPILL_BOUNCE = 1 << 20 };
+enum { RF_SPILL_PAGE = 4096, RF_SPILL_BOUNCE = 1 << 20, RF_SPILL_STACK = 256 << 10 };
 
 typedef struct rf_spill rf_spill;
 

@@ -41,31 +41,37 @@ static void witnessed_step(rf_context *ctx, rf_module *model, rf_optim *optim, c
     rf_scope_close(s);
 }
 
-/* Witness's peak minus ledger's, of one training from the making of its context to its end. *peak:
- * the ledger's; if it is not 0 before, storages lie in a pool of so many bytes. */
-static int64_t witnessed(const subject *sub, const char *isa, size_t threads, uint64_t *peak)
+static rf_module *witnessed_model(rf_context *ctx, const subject *sub)
 {
-    rf_context *ctx;
     rf_module *model;
-    rf_optim *optim;
-    rf_memory_info info;
-    rf_context_options opts = RF_CONTEXT_OPTIONS_INIT;
     rf_gpt2_options sizes = RF_GPT2_OPTIONS_INIT;
-    rf_adamw_options adamw = RF_ADAMW_OPTIONS_INIT;
-    opts.isa = isa;
-    opts.threads = threads;
     sizes.vocab = VOCABULARY;
     sizes.layers = sub->layers;
     sizes.width = sub->width;
     sizes.heads = 2;
     sizes.context = sub->context;
     sizes.dropout = 0.1;
+    assert_ok(ctx, rf_nn_gpt2(&model, ctx, &sizes));
+    return model;
+}
+
+/* Witness's peak minus ledger's, of one training from the making of its context to its end. *peak:
+ * the ledger's; if it is not 0 before, storages lie in a pool of so many bytes. */
+static int64_t witnessed(const subject *sub, const char *isa, size_t threads, uint64_t *peak)
+{
+    rf_context *ctx;
+    rf_optim *optim;
+    rf_memory_info info;
+    rf_context_options opts = RF_CONTEXT_OPTIONS_INIT;
+    rf_adamw_options adamw = RF_ADAMW_OPTIONS_INIT;
+    opts.isa = isa;
+    opts.threads = threads;
     witness_reset();
     int64_t before = witness_now().live;
     assert_int_equal(rf_context_create(&ctx, &opts), RF_OK);
     if (*peak)
         assert_ok(ctx, rf_context_set_pool(ctx, *peak, NULL, 0));
-    assert_ok(ctx, rf_nn_gpt2(&model, ctx, &sizes));
+    rf_module *model = witnessed_model(ctx, sub);
     assert_ok(ctx, rf_optim_adamw(&optim, model, &adamw));
     for (size_t i = 0; sub->checkpointed && i < (size_t)sub->layers; i++)
         assert_ok(ctx, rf_checkpoint(rf_nn_gpt2_block(model, i), NULL));
@@ -106,6 +112,127 @@ static void all_subjects(const char *isa, size_t threads, int64_t constant)
                      "is %lld",
                      i, (long long)difference, (long long)constant);
     }
+}
+
+/* ---- under budgets ---- */
+
+typedef struct budgeted_run {
+    rf_context *ctx;
+    rf_module *model;
+    rf_optim *optim;
+    const subject *sub;
+} budgeted_run;
+
+static rf_status budgeted_step(void *payload)
+{
+    budgeted_run *run = payload;
+    witnessed_step(run->ctx, run->model, run->optim, run->sub);
+    return RF_OK;
+}
+
+static budgeted_run budgeted_begin(const subject *sub, const char *isa)
+{
+    budgeted_run run = {.sub = sub};
+    rf_context_options opts = RF_CONTEXT_OPTIONS_INIT;
+    opts.isa = isa;
+    opts.threads = 1;
+    assert_int_equal(rf_context_create(&run.ctx, &opts), RF_OK);
+    run.model = witnessed_model(run.ctx, sub);
+    assert_ok(run.ctx, rf_optim_adamw(&run.optim, run.model, NULL));
+    return run;
+}
+
+static void budgeted_end(budgeted_run *run)
+{
+    rf_optim_destroy(run->optim);
+    rf_module_destroy(run->model);
+    rf_context_destroy(run->ctx);
+}
+
+/* A plan for so many thousandths of what is between the smallest and the plain peak (owned), in a
+ * context of its own: looking for it takes memory beside the ledger. */
+static rf_plan *budgeted_plan(budgeted_run *run, uint64_t thousandths)
+{
+    rf_costs *costs;
+    rf_plan *plan = NULL;
+    rf_plan_options opts = RF_PLAN_OPTIONS_INIT;
+    const rf_training_step step = {budgeted_step, run};
+    assert_ok(run->ctx, rf_costs_create(&costs, run->ctx));
+    opts.costs = costs;
+    opts.budget = 1;
+    assert_int_equal(rf_plan_create(&plan, run->model, &step, &opts), RF_E_BUDGET);
+    uint64_t smallest = rf_context_error(run->ctx)->limit_needed;
+    opts.budget = 0;
+    assert_ok(run->ctx, rf_plan_create(&plan, run->model, &step, &opts));
+    uint64_t plain = rf_plan_info_of(plan).plain_peak;
+    rf_plan_destroy(plan);
+    assert_true(smallest < plain);
+    opts.budget = smallest + (plain - smallest) * thousandths / 1000;
+    assert_ok(run->ctx, rf_plan_create(&plan, run->model, &step, &opts));
+    rf_costs_destroy(costs);
+    return plan;
+}
+
+/* Steps with the plan in a fresh context: what is foretold there is what the ledger measures; how
+ * much more the witness has seen. */
+static int64_t budgeted(const subject *sub, const char *isa, const rf_plan *plan)
+{
+    rf_plan *mine;
+    rf_memory_info info;
+    int64_t before = witness_now().live;
+    budgeted_run run = budgeted_begin(sub, isa);
+    const rf_training_step step = {budgeted_step, &run};
+    assert_ok(run.ctx, rf_plan_copy(&mine, plan, run.ctx));
+    assert_ok(run.ctx, rf_plan_check(mine, run.model, &step, 0));
+    assert_ok(run.ctx, rf_plan_apply(mine, run.model));
+    uint64_t foretold = rf_plan_info_of(mine).peak;
+    rf_plan_destroy(mine);
+    witness_reset();
+    rf_memory_reset_peak(run.ctx);
+    for (uint32_t i = 0; i < sub->steps; i++)
+        witnessed_step(run.ctx, run.model, run.optim, sub);
+    int64_t seen = witness_now().peak - before;
+    assert_ok(run.ctx, rf_memory_get(run.ctx, RF_DEVICE_CPU, RF_MEM_ALL, &info));
+    assert_int_equal(info.peak, foretold);
+    budgeted_end(&run);
+    return seen - (int64_t)info.peak;
+}
+
+static void all_budgets(const char *isa, int64_t constant)
+{
+    static const subject some[] = {
+        {4, 32, 32, 4, 3, 0}, {6, 64, 32, 8, 2, 0}, {3, 128, 64, 4, 3, 0}, {12, 32, 64, 2, 2, 0}};
+    if (!witness_works())
+        skip();
+    for (size_t i = 0; i < sizeof some / sizeof some[0]; i++)
+        for (uint64_t thousandths = 0; thousandths <= 1000; thousandths += 333) {
+            budgeted_run run = budgeted_begin(&some[i], isa);
+            rf_plan *plan = budgeted_plan(&run, thousandths);
+            int64_t difference = budgeted(&some[i], isa, plan);
+            if (getenv("RF_TEST_VERBOSE"))
+                printf("# subject %zu at %llu: %zu parts, witness %+lld\n", i,
+                       (unsigned long long)thousandths, rf_plan_num_parts(plan),
+                       (long long)difference);
+            rf_plan_destroy(plan);
+            budgeted_end(&run);
+            if (difference < 0 || difference > constant)
+                fail_msg("subject %zu: the witness's peak is the ledger's and %lld bytes; the "
+                         "constant is %lld",
+                         i, (long long)difference, (long long)constant);
+        }
+}
+
+static void test_budgets_portable(void **state)
+{
+    (void)state;
+    all_budgets("portable", 16 << 10);
+}
+
+/* What is more is the room that the library underneath packs matrices in. */
+static void test_budgets_best(void **state)
+{
+    (void)state;
+    all_budgets(NULL, 1 << 20);
 }
 
 /* A pool of the bytes that the ledger counts at most: pages round up, which has a 64th. */
@@ -154,6 +281,8 @@ int main(void)
         cmocka_unit_test(test_portable),
         cmocka_unit_test(test_best),
         cmocka_unit_test(test_best_on_two_threads),
+        cmocka_unit_test(test_budgets_portable),
+        cmocka_unit_test(test_budgets_best),
         cmocka_unit_test(test_with_a_pool),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
