@@ -167,11 +167,19 @@ RF_INLINE vec vec_gelu_tanh(vec x)
     return vec_max(vec_all(-20.0f), x) * vec_sigmoid(vec_gelu_tanh_inner(x));
 }
 
+/* sigmoid(x), and sigmoid(-x) without the loss of 1 - sigmoid(x): one exp serves both. */
+RF_INLINE vec vec_sigmoid_pair(vec x, vec *other)
+{
+    vec e = vec_exp(-vec_abs(x)), near = 1.0f / (1.0f + e), far = e * near;
+    *other = vec_pick(x < 0.0f, near, far);
+    return vec_pick(x < 0.0f, far, near);
+}
+
 /* g (s + x s (1 - s) u'), s = sigmoid(u); u' = 2 sqrt(2 / pi) (1 + 3 0.044715 x x). */
 RF_INLINE vec vec_gelu_tanh_grad(vec g, vec x)
 {
     vec near = vec_min(vec_all(20.0f), vec_max(vec_all(-20.0f), x));
-    vec u = vec_gelu_tanh_inner(near), s = vec_sigmoid(u), other = vec_sigmoid(-u);
+    vec u = vec_gelu_tanh_inner(near), other, s = vec_sigmoid_pair(u, &other);
     vec slope = vec_fma(near * near, vec_all(3 * 0.044715f), vec_all(1.0f)) * 1.5957691216057308f;
     return g * vec_fma(near * s, other * slope, s);
 }
@@ -185,7 +193,8 @@ RF_INLINE vec vec_silu(vec x)
 RF_INLINE vec vec_silu_grad(vec g, vec x)
 {
     vec near = vec_min(vec_all(200.0f), vec_max(vec_all(-200.0f), x));
-    return g * vec_sigmoid(near) * vec_fma(near, vec_sigmoid(-near), vec_all(1.0f));
+    vec other, s = vec_sigmoid_pair(near, &other);
+    return g * s * vec_fma(near, other, vec_all(1.0f));
 }
 
 RF_INLINE vec vec_sin(vec x)
