@@ -20,8 +20,8 @@ typedef struct rf_sgemm {
 rf_status rf_library_sgemm(const rf_exec *e, const rf_sgemm *s);
 
 /* A convolution of f32, none of whose axes is empty, of whatever pass. The workspace holds what the
- * library wants besides the tensors; where it cannot say, more than there is. RF_E_MEMORY,
- * RF_E_LIBRARY. */
+ * library wants besides the tensors; 0 also where it has no memory to say, and the convolution then
+ * is RF_E_MEMORY. RF_E_LIBRARY. */
 size_t rf_library_convolution_workspace(size_t threads, const rf_conv_call *c);
 rf_status rf_library_convolution(const rf_exec *e, const rf_conv_call *c);
 

@@ -363,6 +363,8 @@ rf_status rf_library_convolution(const rf_exec *e, const rf_conv_call *c)
     if (status)
         return status;
     status = onednn_open(&o, c);
+    if (!status && o.bytes && !e->workspace)
+        status = RF_E_MEMORY;
     if (!status)
         status = rf_library_status(onednn_convolve(&o, e->workspace));
     onednn_close(&o);
@@ -374,7 +376,7 @@ size_t rf_library_convolution_workspace(size_t threads, const rf_conv_call *c)
 {
     onednn_call o;
     int before;
-    size_t bytes = (size_t)1 << 62;
+    size_t bytes = 0;
     if (rf_library_begin(threads, &before))
         return bytes;
     if (!onednn_open(&o, c))
