@@ -37,7 +37,11 @@ static uint64_t draw(uint64_t *state, uint64_t low, uint64_t high)
 static void chain_draw(rf_chain_stage *s, rf_chain_option *options, uint64_t *state)
 {
     uint64_t output = draw(state, 5000000, 20000000), time = draw(state, 100, 1000);
-    *s = (rf_chain_stage){output, output, (double)time, output / 10, 0, OPTIONS};
+    *s = (rf_chain_stage){.output = output,
+                          .gradient = output,
+                          .forward = (double)time,
+                          .forward_workspace = output / 10,
+                          .num_options = OPTIONS};
     for (size_t k = 0; k < OPTIONS; k++) /* ever smaller records, ever longer backwards */
         options[k] =
             (rf_chain_option){.saved = output + output * draw(state, 24 - 8 * k, 48 - 14 * k) / 10,
@@ -64,7 +68,12 @@ static rf_chain chain_make(size_t n, int equal)
         stages[i].first_option = i * OPTIONS;
     }
     uint64_t input = equal ? stages[0].output : 10000000;
-    return (rf_chain){input, input, stages, n, options, n * OPTIONS};
+    return (rf_chain){.input = input,
+                      .input_gradient = input,
+                      .stages = stages,
+                      .num_stages = n,
+                      .options = options,
+                      .num_options = n * OPTIONS};
 }
 
 static void chain_free(rf_chain *c)
