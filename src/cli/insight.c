@@ -20,8 +20,7 @@ enum { INSIGHT_STEP = 3 };
 static int insight_failed(const session *s, const char *where)
 {
     char buffer[SESSION_ADVICE];
-    report_failure(s->ctx, where,
-                   session_advice(s, buffer, "leave --explain and --report out"));
+    report_failure(s->ctx, where, session_advice(s, buffer, "leave --explain and --report out"));
     return EXIT_FAILED;
 }
 

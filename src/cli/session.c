@@ -28,8 +28,7 @@ const char *session_advice(const session *s, char *buffer, const char *otherwise
     if (!o->memory) /* no limit of the user's: one is not to be raised */
         return report_advice(s->ctx, otherwise);
     if (!*budget_advice(buffer, SESSION_ADVICE, o, s->given))
-        snprintf(buffer, SESSION_ADVICE, "raise --memory, or %s",
-                 report_advice(s->ctx, otherwise));
+        snprintf(buffer, SESSION_ADVICE, "raise --memory, or %s", report_advice(s->ctx, otherwise));
     return buffer;
 }
 

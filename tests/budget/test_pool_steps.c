@@ -30,7 +30,7 @@ typedef struct trainer {
 static trainer trainer_new(int form, int together)
 {
     rf_context_options opts = RF_CONTEXT_OPTIONS_INIT;
-    rf_gpt2_options sizes = {sizeof sizes, VOCAB, LENGTH, LAYERS, 2, WIDTH, 0.1, 0, 0};
+    rf_gpt2_options sizes = {sizeof sizes, VOCAB, LENGTH, LAYERS, 2, WIDTH, 0.1, 0, 0, 0};
     rf_adamw_options adamw = RF_ADAMW_OPTIONS_INIT;
     trainer t = {.together = together};
     opts.seed = 5;
