@@ -258,6 +258,19 @@ static void vec_binary_span(const vec_walk *w, const int64_t *pos, int64_t n)
     }
 }
 
+/* From one type to another, straight from where it lies to where it goes. */
+static void vec_cast_span(const vec_walk *w, const int64_t *pos, int64_t n)
+{
+    const vec_loop *l = &w->loop;
+    int64_t sx = l->strides[0][0], sy = l->strides[1][0];
+    for (int64_t i = 0; i < n; i += RF_VEC_CHUNK) {
+        float buffer[RF_VEC_CHUNK];
+        int64_t m = n - i < RF_VEC_CHUNK ? n - i : RF_VEC_CHUNK, at = pos[1] + i * sy;
+        float *y = vec_place(l->view[1], at, sy, buffer);
+        vec_deliver(l->view[1], at, sy, m, vec_fetch(l->view[0], pos[0] + i * sx, sx, m, y));
+    }
+}
+
 static void vec_copy_span(const vec_walk *w, const int64_t *pos, int64_t n)
 {
     const vec_loop *l = &w->loop;
@@ -346,6 +359,8 @@ static rf_status vec_unary(const rf_exec *e, rf_unary kind, const rf_view *x, co
     if (kind == RF_UNARY_COPY && x->shape.dtype == y->shape.dtype) {
         w.span = vec_copy_span;
         w.job = &size;
+    } else if (kind == RF_UNARY_COPY && vec_is_float(x) && vec_is_float(y)) {
+        w.span = vec_cast_span;
     } else if (vec_is_float(x) && vec_is_float(y)) {
         w.job = &vec_unary_spans[kind];
     } else {
