@@ -36,6 +36,9 @@ check-budget: check-cap ## that, and budgets of random models at their full coun
 	@cmake --build build/release -j $(JOBS) --target budget_budget_sweep
 	@RF_BUDGET_MODELS=200 build/release/tests/budget/test_budget_sweep
 
+check-bf16: all  ## 500 steps with products in bf16 end where those of five seeds in f32 do: DATA="files or folders"
+	@scripts/check-bf16.sh $(DATA)
+
 amalgamation:    ## one refrain.c and one refrain.h: build/amalgamation
 	@scripts/amalgamate.sh build/amalgamation
 
@@ -61,4 +64,4 @@ clean:           ## remove build/
 help:            ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1	/p' Makefile | expand -t 16
 
-.PHONY: all configure check demo demo-gpt2 check-arm64 check-cap check-budget amalgamation fuzz bench docs install format clean help
+.PHONY: all configure check demo demo-gpt2 check-arm64 check-cap check-budget check-bf16 amalgamation fuzz bench docs install format clean help
