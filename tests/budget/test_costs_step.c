@@ -55,7 +55,7 @@ static void checkpoint_blocks(gpt *g)
 static void listen(void *payload, const rf_event *event)
 {
     if (event->kind == RF_EVENT_OP)
-        (void)rf_costs_note(payload, event->call);
+        (void)rf_costs_of(payload, event->call);
 }
 
 static rf_cost find(const rf_costs *costs, uint64_t key)
