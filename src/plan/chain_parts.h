@@ -192,6 +192,21 @@ rf_status rf_chain_least(rf_chain_plan *out, const rf_allocator *alloc,
 rf_status rf_chain_bytes(rf_chain_plan *out, const rf_allocator *alloc, const rf_chain *chain,
                          const rf_chain_windows *windows, uint64_t bytes);
 
+/* ---- rows of a table ---- */
+
+/* The largest number that divides every size of the chain; 0: all are nothing. */
+uint64_t rf_chain_common(const rf_chain *c);
+/* At least as much as any one time of the chain. */
+double rf_chain_longest(const rf_chain *c);
+
+/* A choice, from some level on: of level i it is time + rest[i] + own[i]. */
+typedef struct rf_chain_row_sum {
+    float time;
+    const float *rest, *own;
+} rf_chain_row_sum;
+/* Lower a row's num entries to a sum where that is less. None of the three rises. */
+void rf_chain_row_lower(float *row, const rf_chain_row_sum *sum, size_t num);
+
 /* ---- the table ---- */
 
 typedef struct rf_chain_table rf_chain_table;

@@ -13,8 +13,7 @@
 
 #define TABLE_LESS (1 - 1e-12) /* so that a whole number of levels is not rounded up */
 enum {
-    TABLE_PIECE = 64, /* levels that are skipped together */
-    TABLE_BLOCK = 12, /* stages                           */
+    TABLE_BLOCK = 12, /* stages */
 };
 
 struct rf_chain_table {
@@ -106,8 +105,7 @@ static table_shift table_shift_of(const rf_chain_table *table, const rf_chain_li
 /* The same as rows: from level `from` on, the time of level from + i is time + rest[i] + own[i]. */
 typedef struct table_term {
     size_t from;
-    float time;
-    const float *rest, *own;
+    rf_chain_row_sum sum;
 } table_term;
 
 static size_t table_above(size_t from, ptrdiff_t least)
@@ -124,8 +122,9 @@ static table_term table_term_of(const rf_chain_table *table, const rf_chain_list
     from = table_above(from, (ptrdiff_t)own.first - x.more);
     if (from >= table->width)
         return (table_term){.from = table->width};
-    return (table_term){from, (float)(c->time * table->per_time), rest.row + (from - x.held),
-                        own.row + ((ptrdiff_t)from + x.more)};
+    return (table_term){from,
+                        {(float)(c->time * table->per_time), rest.row + (from - x.held),
+                         own.row + ((ptrdiff_t)from + x.more)}};
 }
 
 /* ---- filling ---- */
@@ -138,30 +137,6 @@ typedef struct table_fresh {
     size_t width; /* levels that anyone can be at */
 } table_fresh;
 
-static void table_lower(float *restrict row, const float *restrict rest, const float *restrict own,
-                        float time, size_t num)
-{
-#if defined(_OPENMP) && !defined(__clang__) /* clang does it by itself where it optimises */
-#pragma omp simd
-#endif
-    for (size_t i = 0; i < num; i++) {
-        float sum = time + rest[i] + own[i];
-        row[i] = sum < row[i] ? sum : row[i];
-    }
-}
-
-/* The same, piece by piece, without the pieces that cannot gain: rows never rise, so in a piece
- * none of the sums is less than the last, and no entry more than the first. */
-static void table_lower_pieces(float *row, const table_term *term, size_t num)
-{
-    for (size_t i = 0, piece = TABLE_PIECE; i < num; i += piece) {
-        piece = piece < num - i ? piece : num - i;
-        float least = term->time + term->rest[i + piece - 1] + term->own[i + piece - 1];
-        if (least < row[i])
-            table_lower(row + i, term->rest + i, term->own + i, term->time, piece);
-    }
-}
-
 static int table_visit(void *payload, const rf_chain_choice *c)
 {
     table_fresh *x = payload;
@@ -169,7 +144,7 @@ static int table_visit(void *payload, const rf_chain_choice *c)
     if (term.from >= x->width)
         return table_levels(x->table, c->need) >= x->width;
     size_t num = x->width - term.from;
-    table_lower_pieces(x->row + term.from, &term, num);
+    rf_chain_row_lower(x->row + term.from, &term.sum, num);
     return 0;
 }
 
@@ -272,7 +247,8 @@ static int table_look(void *payload, const rf_chain_choice *c)
     table_term term = table_term_of(x->table, x->list, c);
     if (term.from > level)
         return 0;
-    float sum = term.time + term.rest[level - term.from] + term.own[level - term.from];
+    size_t at = level - term.from;
+    float sum = term.sum.time + term.sum.rest[at] + term.sum.own[at];
     if (sum < x->best) {
         x->best = sum;
         x->choice = *c;
@@ -313,57 +289,12 @@ rf_status rf_chain_table_plan(const rf_chain_table *table, size_t level, rf_chai
 
 /* ---- a table ---- */
 
-static uint64_t table_divisor(uint64_t a, uint64_t b)
-{
-    while (b) {
-        uint64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
-/* The largest number that divides every size of the chain; 0: all are nothing. */
-static uint64_t table_common(const rf_chain *c)
-{
-    uint64_t common = table_divisor(c->input, c->input_gradient);
-    for (size_t i = 0; i < c->num_stages; i++) {
-        const rf_chain_stage *s = &c->stages[i];
-        common = table_divisor(common, s->output);
-        common = table_divisor(common, s->gradient);
-        common = table_divisor(common, s->left);
-        common = table_divisor(common, s->forward_workspace);
-        for (size_t k = 0; k < s->num_options; k++) {
-            const rf_chain_option *o = rf_chain_option_of(c, i, k);
-            common = table_divisor(common, o->saved);
-            common = table_divisor(common, o->forward_workspace);
-            common = table_divisor(common, o->backward_workspace);
-        }
-    }
-    return common;
-}
-
-/* At least as much as any one time of the chain. */
-static double table_longest(const rf_chain *c)
-{
-    double sum = 0;
-    for (size_t i = 0; i < c->num_stages; i++) {
-        double most = c->stages[i].forward;
-        for (size_t k = 0; k < c->stages[i].num_options; k++) {
-            const rf_chain_option *o = rf_chain_option_of(c, i, k);
-            most = fmax(most, o->forward + o->backward);
-        }
-        sum += most;
-    }
-    return sum;
-}
-
 /* What a level and a time stand for. No level is finer than what divides all sizes: then rounding
  * loses nothing. */
 static void table_scale(rf_chain_table *table)
 {
     const rf_chain *c = table->cells->chain;
-    double common = (double)table_common(c), longest = table_longest(c);
+    double common = (double)rf_chain_common(c), longest = rf_chain_longest(c);
     double per_level = (double)table->opts.bytes / (double)table->opts.levels;
     if (per_level <= common || per_level <= 0) {
         per_level = common > 0 ? common : 1;
