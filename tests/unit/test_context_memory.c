@@ -29,7 +29,7 @@ typedef struct outcome {
 static rf_status wide_create(gpt *g, rf_context *ctx)
 {
     rf_adamw_options adamw = RF_ADAMW_OPTIONS_INIT;
-    rf_gpt2_options sizes = {sizeof sizes, GPT_VOCAB, GPT_CONTEXT, 2, 2, 64, 0.1, 0, 0};
+    rf_gpt2_options sizes = {sizeof sizes, GPT_VOCAB, GPT_CONTEXT, 2, 2, 64, 0.1, 0, 0, 0};
     *g = (gpt){NULL, NULL, GPT_CONTEXT};
     rf_status status = rf_nn_gpt2(&g->model, ctx, &sizes);
     return status ? status : rf_optim_adamw(&g->optim, g->model, &adamw);
