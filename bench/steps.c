@@ -16,8 +16,9 @@
 #define BUSY 0.08
 
 /* How long a turn should be, at most how many steps, and the pause in which the threads of the one
- * before fall asleep. */
-static const double turn_seconds = 0.06;
+ * before fall asleep. The first of several steps finds caches and threads as others left them, and
+ * does not count. */
+static const double turn_seconds = 0.1;
 enum { TURN_STEPS = 8, PAUSE_NS = 20000000 };
 
 typedef struct options {
@@ -66,19 +67,21 @@ static void race_warm(race *r, int form)
     r->steps[form] = steps < 1 ? 1 : steps > TURN_STEPS ? TURN_STEPS : (int)steps;
 }
 
-static void race_round(race *r)
+/* The form that begins is another in each round: it follows the other program. */
+static void race_round(race *r, int number)
 {
     report_round round = {.foreign = 0};
     machine_meter meter = machine_meter_begin(r->peer->pid);
-    for (int form = 0; form < REPORT_FORMS; form++) {
+    for (int i = 0; i < REPORT_FORMS; i++) {
         training_times times[TURN_STEPS];
-        if (!r->steps[form])
+        int form = (i + number) % REPORT_FORMS, steps = r->steps[form], first = steps > 1;
+        if (!steps)
             continue;
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
-        if (!race_steps(r, form, r->steps[form], times))
+        if (!race_steps(r, form, steps, times))
             r->steps[form] = 0;
         else
-            round.times[form] = training_middle(times, r->steps[form]);
+            round.times[form] = training_middle(times + first, steps - first);
     }
     round.foreign = machine_meter_foreign(&meter);
     report_row_add(r->row, &round, round.foreign <= BUSY);
@@ -97,7 +100,7 @@ static void bench(report_row *row, const options *o, peer *other)
     row->library = products_rate(row->config, row->threads);
     row->parameters = training_parameters(&r.ours[0]);
     for (int i = 0; i < 2 * o->runs && row->step[0].num < o->runs; i++)
-        race_round(&r);
+        race_round(&r, i);
     training_end(&r.ours[0]);
     training_end(&r.ours[1]);
 }
@@ -142,6 +145,15 @@ static void choose(options *o)
             o->configs[o->num++] = &from[i];
 }
 
+/* Threads stay on their processors, ours as the peer's: two of a program that wake on the same one
+ * may stay there for longer than a step. OpenMP reads that before main begins. */
+static void bind_threads(char **argv)
+{
+    if (getenv("OMP_PROC_BIND") || setenv("OMP_PROC_BIND", "true", 1))
+        return;
+    execv("/proc/self/exe", argv);
+}
+
 int main(int argc, char **argv)
 {
     static report_row rows[TRAINING_CONFIGS];
@@ -149,10 +161,12 @@ int main(int argc, char **argv)
     peer other = {.about = "PyTorch was not asked for"};
     if (!parse(&o, argc, argv))
         return usage();
+    bind_threads(argv);
     choose(&o);
-    size_t threads = o.threads ? o.threads : (size_t)sysconf(_SC_NPROCESSORS_ONLN);
+    if (!o.threads) /* a bound thread would find one */
+        o.threads = (size_t)sysconf(_SC_NPROCESSORS_ONLN);
     if (!o.alone)
-        peer_begin(&other, threads);
+        peer_begin(&other, o.threads);
     for (size_t i = 0; i < o.num; i++) {
         rows[i].config = o.configs[i];
         bench(&rows[i], &o, &other);

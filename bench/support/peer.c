@@ -2,8 +2,12 @@
  *
  * Its settings are those under which it was fastest here: its own OpenMP and product library, as
  * many threads as ours, and an allocator that gives no memory back to fault it in again. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* sched_setaffinity */
+#endif
 #include "support/peer.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,11 +27,22 @@ static void peer_settings(const char *threads)
            1);
 }
 
+/* Ours is bound to one processor by now, and a child inherits that. */
+static void peer_unbind(void)
+{
+    cpu_set_t all;
+    CPU_ZERO(&all);
+    for (int i = 0; i < CPU_SETSIZE; i++)
+        CPU_SET(i, &all);
+    sched_setaffinity(0, sizeof all, &all);
+}
+
 /* In the child. What it says besides answers goes to bench's own errors only if asked for. */
 static void peer_run(const int to[2], const int from[2], const char *threads)
 {
     const char *python = getenv("RF_TORCH_PYTHON");
     peer_settings(threads);
+    peer_unbind();
     dup2(to[0], 0);
     dup2(from[1], 1);
     for (int i = 0; i < 2; i++) {

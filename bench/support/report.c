@@ -45,7 +45,7 @@ void report_row_add(report_row *row, const report_round *round, int counts)
 }
 
 /* Too few rounds for a median that others did not make. */
-static int is_busy(const report_row *row)
+static int report_busy(const report_row *row)
 {
     return row->step[0].num <= row->busy;
 }
@@ -113,7 +113,7 @@ static void table_row(const report_row *row, int bf16)
     const figures *plain = &row->step[bf16 ? REPORT_BF16 : REPORT_PLAIN];
     const figures *blocks = &row->step[bf16 ? REPORT_BF16_BLOCKS : REPORT_BLOCKS];
     const figures *peer = better(row, bf16 ? REPORT_BF16_EAGER : REPORT_EAGER);
-    int busy = is_busy(row);
+    int busy = report_busy(row);
     double rate = 100 * training_flops(row->config) / middle(*plain);
     printf("| %-12s | %-4s |", row->config->name, bf16 ? "bf16" : "f32");
     cell(1e3 * middle(*plain), 1, "");
@@ -128,22 +128,30 @@ static void table_row(const report_row *row, int bf16)
     printf("%s\n", busy ? " busy: no ratios" : "");
 }
 
+static void table_head(size_t threads, const char *peer)
+{
+    char name[128], date[16];
+    time_t seconds = time(NULL);
+    machine_name(name, sizeof name);
+    strftime(date, sizeof date, "%Y-%m-%d", gmtime(&seconds));
+    printf("\n%zu threads of %s, %s; Refrain %s, %s\n\n", threads, name, date, rf_version(), peer);
+    printf("| %-12s | %-4s | %9s | %9s | %9s | %9s | %9s | %9s | %9s | %9s | %9s |\n", "step",
+           "type", "ours, ms", "peer, ms", "peer/ours", "peak", "library", "blocks", "1 thread",
+           "f32/bf16", "AdamW");
+    printf("|--------------|------|");
+    for (int i = 0; i < 9; i++)
+        printf("----------:|");
+    puts("");
+}
+
 void report_table(const report_row *rows, size_t num, const char *peer)
 {
-    char name[128];
-    machine_name(name, sizeof name);
-    printf("\n%zu threads of %s; Refrain %s; %s\n\n", num ? rows->threads : 0, name, rf_version(),
-           peer);
-    printf("| step         | type | ours, ms  | peer, ms  | peer/ours | of peak   | of library | "
-           "blocks    | 1 thread  | f32/bf16  | AdamW     |\n"
-           "|--------------|------|----------:|----------:|----------:|----------:|----------:|"
-           "----------:|----------:|----------:|----------:|\n");
+    table_head(num ? rows->threads : 0, peer);
     for (size_t i = 0; i < num; i++)
         for (int bf16 = 0; bf16 < 2; bf16++)
             table_row(&rows[i], bf16);
-    puts("\nof peak: the step's FLOPs over those of a multiply-add loop in f32; of library: those "
-         "of "
-         "forward\nand backward over the product library's on the same shapes; blocks: every block "
+    puts("\npeak: the step's FLOPs over those of a multiply-add loop in f32; library: those of "
+         "forward and\nbackward over the product library's on the same shapes; blocks: every block "
          "checkpointed over\nplain; 1 thread: its time over ours; AdamW: 7 passes of 4 bytes over "
          "the triad's bandwidth.");
 }
