@@ -157,13 +157,12 @@ static rf_status train_rehearse(void *payload)
     return step_take(payload, &f);
 }
 
-/* A budget is a promise of the process too: its tensors share one pool. What stands against that
- * (addresses, an allocator) stands against no training. */
+/* The process is to hold no more than the ledger says, and no page is to come or go while it trains:
+ * tensors share one pool. What stands against that (addresses, an allocator) stands against no
+ * training. */
 static void train_pool(train_job *job)
 {
     const rf_training_step step = {train_rehearse, &job->session};
-    if (!job->options->budget)
-        return;
     budget_give_back();
     (void)!rf_pool_use(job->session.ctx, job->options->budget, &step);
 }
