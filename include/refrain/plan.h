@@ -32,6 +32,12 @@ extern "C" {
 /* A plan. */
 typedef struct rf_plan rf_plan;
 
+/* Tiers in which values may wait for backward: bits of rf_plan_options.tiers. */
+typedef enum rf_plan_tier {
+    RF_PLAN_HOST = 1, /* RF_FATE_HOST: more of the processor's memory, beside the budget */
+    RF_PLAN_FILE = 2  /* RF_FATE_FILE: the context's spill file                          */
+} rf_plan_tier;
+
 /* How to plan. */
 typedef struct rf_plan_options {
     size_t size;
@@ -41,10 +47,11 @@ typedef struct rf_plan_options {
                         in this context before is known still                                   */
     double seconds;  /* to spend on the search at most; 0: 10                                  */
     int no_pool;     /* rf_planner_step leaves the context's memory as it is                   */
+    unsigned tiers;  /* besides keeping and computing again; 0: none                           */
 } rf_plan_options;
-#define RF_PLAN_OPTIONS_INIT                \
-    {                                       \
-        sizeof(rf_plan_options), 0, 0, 0, 0 \
+#define RF_PLAN_OPTIONS_INIT                   \
+    {                                          \
+        sizeof(rf_plan_options), 0, 0, 0, 0, 0 \
     }
 
 /* Find a plan for the step (owned). RF_E_BUDGET if there is none: rf_error's limit_needed is the

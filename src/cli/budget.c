@@ -194,6 +194,7 @@ static int budget_look(budget *b, rf_costs *costs, uint64_t ask, uint64_t *neede
     rf_plan *plan = NULL;
     opts.costs = costs;
     opts.budget = ask;
+    opts.tiers = (unsigned)b->options->tiers;
     *needed = 0;
     int failed = rehearsal_begin(&r, b->options, b->given);
     rf_training_step step = rehearsal_step(&r);

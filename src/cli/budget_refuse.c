@@ -39,6 +39,16 @@ static int refuse_moments(refuse_variant *v)
     return 1;
 }
 
+static int refuse_tiers(refuse_variant *v)
+{
+    if (v->options.tiers & RF_PLAN_FILE)
+        return 0;
+    v->options.tiers |= RF_PLAN_FILE;
+    snprintf(v->words, sizeof v->words, "--tiers %sfile",
+             v->options.tiers & RF_PLAN_HOST ? "host," : "");
+    return 1;
+}
+
 static int refuse_both(refuse_variant *v)
 {
     char before[sizeof v->words];
@@ -94,7 +104,7 @@ static int refuse_context(refuse_variant *v)
 }
 
 static int (*const refuse_variants[])(refuse_variant *) = {
-    refuse_no_checkpoint, refuse_logits, refuse_in_backward, refuse_moments,
+    refuse_no_checkpoint, refuse_logits, refuse_tiers, refuse_in_backward, refuse_moments,
     refuse_both,          refuse_batch,  refuse_context};
 enum { REFUSE_VARIANTS = sizeof refuse_variants / sizeof *refuse_variants };
 

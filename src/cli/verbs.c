@@ -10,6 +10,7 @@ static const char *const train_tokens_words[] = {"u8", "u16", "u32", NULL};
 static const char *const train_precision_words[] = {"f32", "bf16", NULL};
 static const char *const train_moments_words[] = {"memory", "file", NULL};
 static const char *const train_logits_words[] = {"auto", "keep", "recompute", NULL};
+static const char *const train_tiers_words[] = {"none", "host", "file", "host,file", NULL};
 static const char *const train_costs_words[] = {"measured", "model", NULL};
 static const char *const train_checkpoint_words[] = {"none", "block+", "every:+", "sequential:+",
                                                      NULL};
@@ -115,6 +116,10 @@ static const option_row plan_rows[] = {
      "the same, and a plan of what to keep and what to compute again, so that\n"
      "the whole run fits, as fast as these bytes allow",
      OPTION_SIZE, TRAIN_AT(budget), TRAIN_FREE, 0, 0, NULL},
+    {"tiers", "none|host|file|host,file",
+     "where values may wait that the plan of a budget neither keeps nor computes\n"
+     "again: in memory beside the budget, or in the file of --spill",
+     OPTION_CHOICE, TRAIN_AT(tiers), TRAIN_FREE, 0, 0, train_tiers_words},
     {"plan", "FILE", "the plan of refrain plan --save, in place of one that is looked for",
      OPTION_TEXT, TRAIN_AT(plan), TRAIN_FREE, 1, 0, NULL},
     {"costs", "measured|model", "what plans take the time of an op from", OPTION_CHOICE,

@@ -46,6 +46,7 @@ typedef struct train_options {
     uint64_t step_in_backward;
     uint64_t moments; /* a train_moments */
     uint64_t memory, budget;
+    uint64_t tiers; /* bits of rf_plan_tier */
     const char *plan;
     uint64_t costs; /* a train_costs */
     uint64_t explain;

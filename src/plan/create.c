@@ -3,6 +3,7 @@
 #include "plan/plan.h"
 #include "plan/memo.h"
 #include "tensor/dry.h"
+#include "tensor/tiered.h"
 
 #include <string.h>
 
@@ -50,7 +51,7 @@ static rf_status plan_note_costs(plan_work *work)
     rf_cost_clock before = rf_cost_clock_set(ctx, rf_cost_clock_by(work->costs));
     status = rf_sites_find(&work->sites, work->root, work->step);
     if (!status)
-        status = rf_options_find(&work->options, &work->sites);
+        status = rf_options_find(&work->options, &work->sites, 0);
     plan_forget_options(work);
     rf_cost_clock_set(ctx, before);
     rf_dry_end(ctx);
@@ -99,6 +100,7 @@ static rf_status plan_measure(const rf_plan *plan, const plan_work *work, rf_pla
 {
     rf_context *ctx = work->ctx;
     double begin = 0;
+    rf_tiered_dry_rest(ctx);
     rf_slab_trim(&ctx->slab);
     rf_status status = rf_plan_apply(plan, work->root);
     if (status)
@@ -210,7 +212,7 @@ static rf_status plan_search(rf_plan *plan, plan_work *work)
     uint64_t budget = work->opts.budget;
     rf_status status = rf_sites_find(&work->sites, work->root, work->step);
     if (!status)
-        status = rf_options_find(&work->options, &work->sites);
+        status = rf_options_find(&work->options, &work->sites, work->opts.tiers);
     if (!status)
         status = rf_search_begin(&work->search, &space, work->step, seconds);
     if (!status)
@@ -374,8 +376,10 @@ rf_status rf_plan_create(rf_plan **out, rf_module *m, const rf_training_step *st
     static const rf_plan_options defaults = RF_PLAN_OPTIONS_INIT;
     plan_work work = {.ctx = m->ctx, .root = m, .step = step, .opts = opts ? *opts : defaults};
     *out = NULL;
-    if (work.opts.size != sizeof work.opts || !step || !step->run)
-        return rf_fail(m->ctx, RF_E_ARGUMENT, "plan: options of another size, or no step");
+    if (work.opts.size != sizeof work.opts || !step || !step->run ||
+        work.opts.tiers > (RF_PLAN_HOST | RF_PLAN_FILE))
+        return rf_fail(m->ctx, RF_E_ARGUMENT,
+                       "plan: options of another size, tiers that are none, or no step");
     rf_plan *plan;
     rf_status status = rf_plan_begin(&plan, m->ctx);
     if (status)

@@ -44,7 +44,7 @@ static void links_group(rf_links *links, int apart)
     for (size_t i = 0; i < links->num; i++) {
         size_t options = links_options(links, i)->num;
         combinations *= options;
-        if (!i || apart || !links_passing(links, i - 1) || combinations > RF_OPTIONS_MOST) {
+        if (!i || apart || !links_passing(links, i - 1) || combinations > RF_OPTIONS_KEPT) {
             links->first[num++] = i;
             combinations = options;
         }
@@ -90,6 +90,12 @@ static void links_walk_backward(links_walk *w, const rf_probe *p, uint64_t aroun
     w->seconds[1] += p->backward;
 }
 
+/* Half of the way to a tier and back is taken to be hidden by other work. */
+static double links_away(const rf_links *links, const rf_probe *p)
+{
+    return links->search->space.ctx->cost_file * (double)p->away;
+}
+
 static rf_chain_option links_combine(const rf_links *links, size_t stage, size_t k)
 {
     size_t first = links->first[stage], end = links->first[stage + 1];
@@ -101,6 +107,7 @@ static rf_chain_option links_combine(const rf_links *links, size_t stage, size_t
         left -= links_plain(links, i)->param_gradient;
         links_walk_forward(&w, o);
         links_walk_backward(&w, &o->probe, before + left - gone);
+        w.seconds[1] += links_away(links, &o->probe);
     }
     uint64_t there = w.kept + links->stages[stage].left + links_plain(links, end - 1)->gradient +
                      links_plain(links, first)->input_gradient;

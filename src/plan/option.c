@@ -3,7 +3,7 @@
  * A region can keep the results of any set of its ops. Ops that change nothing when kept alone are
  * left out; of the others every set is probed while they are few, and else two paths of sets: from
  * none on, adding what spares most time for its bytes, and from all on, giving up what spares
- * least. A dial is probed at even steps between nothing and what it keeps by itself.
+ * least. What is kept may wait in a tier as well, all of a set in one. A dial is probed at even steps between nothing and what it keeps by itself.
  */
 #include "plan/option.h"
 
@@ -31,7 +31,7 @@ static double option_time(const rf_probe *p)
 /* a is at least as good as b. */
 static int option_beats(const rf_probe *a, const rf_probe *b)
 {
-    return a->saved <= b->saved && option_time(a) <= option_time(b) &&
+    return a->away <= b->away && a->saved <= b->saved && option_time(a) <= option_time(b) &&
            a->backward_peak <= b->backward_peak && a->forward_peak <= b->forward_peak;
 }
 
@@ -60,7 +60,8 @@ static size_t option_dispensable(const rf_option_list *list)
     return best;
 }
 
-/* By falling bytes, plain first. Fates are copied. */
+/* By falling bytes, plain first; where they are equal, what waits in a tier first. Fates are
+ * copied. */
 static rf_status option_insert(rf_context *ctx, rf_option_list *list, rf_option option)
 {
     const rf_probe *probe = &option.probe;
@@ -70,12 +71,13 @@ static rf_status option_insert(rf_context *ctx, rf_option_list *list, rf_option 
     for (size_t i = list->num; i-- > 1;)
         if (option_beats(probe, &list->v[i].probe))
             option_remove(ctx, list, i);
-    if (list->num == RF_OPTIONS_MOST)
+    if (list->num == RF_OPTIONS_KEPT && !probe->away)
         option_remove(ctx, list, option_dispensable(list));
     if (option.fates && !(option.fates = rf_plan_copy_text(ctx, option.fates)))
         return rf_context_error(ctx)->code;
     size_t at = 1;
-    while (at < list->num && list->v[at].probe.saved >= probe->saved)
+    while (at < list->num && (list->v[at].probe.saved > probe->saved ||
+                              (list->v[at].probe.saved == probe->saved && !probe->away)))
         at++;
     memmove(&list->v[at + 1], &list->v[at], (list->num - at) * sizeof list->v[0]);
     list->v[at] = option;
@@ -190,6 +192,31 @@ static rf_status option_search_site(option_search *search)
     return status ? status : option_path(search, (UINT64_C(1) << search->num) - 1, 0);
 }
 
+/* ---- tiers ---- */
+
+/* "keep=..." with another fate. */
+static rf_status option_send(option_search *search, const char *kept, const char *fate)
+{
+    char text[OPTION_TEXT];
+    rf_option option = {.fates = text};
+    snprintf(text, sizeof text, "%s%s", fate, strchr(kept, '='));
+    rf_status status = rf_probe_site(&option.probe, search->site, text);
+    return status ? status : option_insert(search->ctx, search->list, option);
+}
+
+/* What each of the options keeps. A tier may not do for a site, whose options then stay. */
+static rf_status option_search_tiers(option_search *search, unsigned tiers)
+{
+    static const char *const fates[] = {"host", "file"};
+    rf_option_list kept = *search->list; /* texts are the list's */
+    rf_status status = RF_OK;
+    for (size_t tier = 0; tier < 2; tier++)
+        for (size_t i = 1; i < kept.num && tiers >> tier & 1 && !status; i++)
+            if (*kept.v[i].fates)
+                status = option_send(search, kept.v[i].fates, fates[tier]);
+    return status;
+}
+
 /* ---- dials ---- */
 
 static rf_status option_dial(option_search *search, uint64_t bytes, uint64_t *saved)
@@ -261,7 +288,7 @@ static rf_status option_plain(const rf_site *site, rf_probe *plain, int *alone)
 }
 
 /* The type of site number i, made if there is none like it. */
-static rf_status options_type(rf_options *out, const rf_sites *sites, size_t i)
+static rf_status options_type(rf_options *out, const rf_sites *sites, size_t i, unsigned tiers)
 {
     const rf_site *site = &sites->v[i];
     rf_probe plain;
@@ -285,16 +312,22 @@ static rf_status options_type(rf_options *out, const rf_sites *sites, size_t i)
     option_search search = {.ctx = out->ctx, .site = site, .list = list};
     if (site->opened || !alone)
         return RF_OK;
-    return option_forgive(site->dial ? option_search_dial(&search) : option_search_site(&search));
+    status = site->dial ? option_search_dial(&search) : option_search_site(&search);
+    if (!status && !site->dial)
+        status = option_search_tiers(&search, tiers);
+    return option_forgive(status);
 }
 
-rf_status rf_options_find(rf_options *out, const rf_sites *sites)
+rf_status rf_options_find(rf_options *out, const rf_sites *sites, unsigned tiers)
 {
+    double file = sites->ctx->cost_file;
     *out = (rf_options){.ctx = sites->ctx, .num_sites = sites->num};
     out->type = rf_plan_alloc(sites->ctx, sites->num * sizeof *out->type);
     rf_status status = out->type || !sites->num ? RF_OK : rf_context_error(sites->ctx)->code;
+    sites->ctx->cost_file = 0; /* alone there is no other work that hides it */
     for (size_t i = 0; i < sites->num && !status; i++)
-        status = options_type(out, sites, i);
+        status = options_type(out, sites, i, tiers);
+    sites->ctx->cost_file = file;
     if (status)
         rf_options_end(out);
     return status;

@@ -5,7 +5,7 @@
 
 #include "plan/probe.h"
 
-enum { RF_OPTIONS_MOST = 24 };
+enum { RF_OPTIONS_KEPT = 24, RF_OPTIONS_MOST = 3 * RF_OPTIONS_KEPT };
 
 typedef struct rf_option {
     char *fates;   /* owned; NULL: no region                 */
@@ -28,8 +28,8 @@ typedef struct rf_options {
     size_t num_sites;
 } rf_options;
 
-/* In a dry run. */
-rf_status rf_options_find(rf_options *out, const rf_sites *sites);
+/* In a dry run. tiers: rf_plan_tier. */
+rf_status rf_options_find(rf_options *out, const rf_sites *sites, unsigned tiers);
 void rf_options_end(rf_options *options);
 
 static inline const rf_option_list *rf_options_of(const rf_options *options, size_t site)

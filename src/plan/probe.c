@@ -4,6 +4,8 @@
 #include <refrain/checkpoint.h>
 #include <refrain/ops.h>
 
+#include "tensor/tiered.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -32,6 +34,13 @@ static uint64_t probe_peak(const probe_run *run)
     return probe_row(run)[RF_MEM_ALL].peak - probe_row(run)[RF_MEM_OTHER].used;
 }
 
+static uint64_t probe_away(const probe_run *run)
+{
+    const rf_ledger *ledger = &run->ctx->ledger;
+    return ledger->row[RF_DEVICE_HOST][RF_MEM_ALL].used +
+           ledger->row[RF_DEVICE_FILE][RF_MEM_ALL].used;
+}
+
 static uint64_t probe_above(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : 0;
@@ -56,12 +65,14 @@ static rf_status probe_inputs(probe_run *run)
 static rf_status probe_forward(rf_probe *out, probe_run *run)
 {
     rf_values in = {run->in, run->site->call.num_in}, results = {run->out, run->num_out};
-    uint64_t used = probe_used(run);
+    uint64_t used = probe_used(run), away = probe_away(run);
     double begin = run->ctx->dry_seconds;
     rf_memory_reset_peak(run->ctx);
     rf_status status = rf_module_call(run->site->module, run->s, &in, &results);
     out->forward = run->ctx->dry_seconds - begin;
     out->forward_peak = probe_above(probe_peak(run), used);
+    out->away = probe_above(probe_away(run), away);
+    rf_tiered_settle(run->ctx, NULL); /* as what comes next would */
     out->saved = probe_above(probe_used(run), used);
     for (size_t i = 0; i < run->num_out && !status; i++) {
         size_t bytes = run->out[i] ? rf_tensor_bytes(run->out[i]) : 0;

@@ -2,6 +2,7 @@
 #include "plan/search.h"
 #include "base/clock.h"
 #include "tensor/dry.h"
+#include "tensor/tiered.h"
 #include "tensor/trace.h"
 
 #include <math.h>
@@ -25,7 +26,8 @@ int rf_search_over(const rf_search *search)
 
 uint64_t rf_search_base(const rf_search *search)
 {
-    return search->space.ctx->ledger.row[RF_DEVICE_CPU][RF_MEM_OTHER].used;
+    const rf_context *ctx = search->space.ctx;
+    return ctx->ledger.row[RF_DEVICE_CPU][RF_MEM_OTHER].used - rf_tiered_dry_footprint(ctx);
 }
 
 /* ---- the front ---- */
@@ -172,6 +174,7 @@ static rf_status search_run(rf_search *search, rf_trial *out)
     rf_status status;
     int runs = 0;
     do {
+        rf_tiered_dry_rest(ctx);
         before = rf_search_base(search);
         rf_memory_reset_peak(ctx);
         double begin = ctx->dry_seconds;

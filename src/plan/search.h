@@ -38,7 +38,7 @@ typedef struct rf_search {
     double until;                   /* on the system's clock: past all reason */
 } rf_search;
 
-/* Bytes of bookkeeping that are held now. While a search runs they only rise, so they are no part
+/* Bytes of bookkeeping that are held now, but for a spill file's, which not every scheme needs. While a search runs they only rise, so they are no part
  * of what schemes are compared by. */
 uint64_t rf_search_base(const rf_search *search);
 /* Try schemes of all kinds. In a dry run; step, sites and options stay the caller's. */

@@ -1,6 +1,7 @@
 /* search_seed.c: schemes to begin with: what people do by hand (every part of a level a region,
  * even splits of a chain), and prices for bytes, at which each part of the model chooses for
- * itself.
+ * itself. A byte in a file may cost nothing, as other work hides it, or its way there and back:
+ * prices are tried with either and with what lies between.
  */
 #include "plan/search.h"
 
@@ -46,16 +47,20 @@ static rf_status seed_levels(rf_search *search, rf_scheme *scheme)
 
 /* ---- prices ---- */
 
-static double price_of(const rf_probe *p, double price)
+typedef struct price {
+    double saved, away; /* seconds a byte */
+} price;
+
+static double price_of(const rf_probe *p, price of)
 {
-    return p->forward + p->backward + price * (double)p->saved;
+    return p->forward + p->backward + of.saved * (double)p->saved + of.away * (double)p->away;
 }
 
-static size_t price_choose(const rf_option_list *list, double price)
+static size_t price_choose(const rf_option_list *list, price of)
 {
     size_t best = 0;
     for (size_t k = 1; k < list->num; k++)
-        if (price_of(&list->v[k].probe, price) < price_of(&list->v[best].probe, price))
+        if (price_of(&list->v[k].probe, of) < price_of(&list->v[best].probe, of))
             best = k;
     return best;
 }
@@ -63,15 +68,15 @@ static size_t price_choose(const rf_option_list *list, double price)
 /* From the last site to the first, so that the parts of a site are known when it is its turn: it
  * is a region itself, or its parts are, whichever gains more. gain: one per site, of it and all in
  * it. */
-static void scheme_at_price(const rf_search *search, rf_scheme *scheme, double price, double *gain)
+static void scheme_at_price(const rf_search *search, rf_scheme *scheme, price of, double *gain)
 {
     const rf_sites *sites = search->space.sites;
     for (size_t i = 0; i < sites->num; i++)
         gain[i] = 0;
     for (size_t i = sites->num; i-- > 0;) {
         const rf_option_list *list = seed_options(search, i);
-        size_t best = price_choose(list, price), outer = sites->v[i].outer;
-        double own = price_of(&list->v[0].probe, price) - price_of(&list->v[best].probe, price);
+        size_t best = price_choose(list, of), outer = sites->v[i].outer;
+        double own = price_of(&list->v[0].probe, of) - price_of(&list->v[best].probe, of);
         scheme->option[i] = (uint8_t)(own > gain[i] ? best : 0);
         if (own > gain[i]) {
             gain[i] = own;
@@ -85,16 +90,25 @@ static void scheme_at_price(const rf_search *search, rf_scheme *scheme, double p
 }
 
 /* From nothing for a byte to more than any time is worth. */
+static rf_status seed_prices_with(rf_search *search, rf_scheme *scheme, double away, double *gain)
+{
+    price of = {1e-14, away};
+    rf_status status = RF_OK;
+    for (size_t i = 0; i < SEED_PRICES && !status && !rf_search_over(search); i++, of.saved *= 2) {
+        scheme_at_price(search, scheme, of, gain);
+        status = rf_search_try(search, scheme, NULL);
+    }
+    return status;
+}
+
 static rf_status seed_prices(rf_search *search, rf_scheme *scheme)
 {
     rf_context *ctx = search->space.ctx;
     size_t num = search->space.sites->num;
-    double *gain = rf_plan_alloc(ctx, num * sizeof *gain), price = 1e-14;
+    double *gain = rf_plan_alloc(ctx, num * sizeof *gain);
     rf_status status = gain ? RF_OK : rf_context_error(ctx)->code;
-    for (size_t i = 0; i < SEED_PRICES && !status && !rf_search_over(search); i++, price *= 2) {
-        scheme_at_price(search, scheme, price, gain);
-        status = rf_search_try(search, scheme, NULL);
-    }
+    for (int way = 0; way < 3 && !status; way++)
+        status = seed_prices_with(search, scheme, way * ctx->cost_file, gain);
     rf_plan_free(ctx, gain, num * sizeof *gain);
     return status;
 }

@@ -28,6 +28,7 @@ struct rf_tiered {
 struct rf_tiers {
     rf_spill *spill;
     int counted;                         /* the file's footprint is in the ledger */
+    int lent;                            /* to others: rf_tiered_spill            */
     double idle;                         /* dry: when the file has done all its jobs */
     rf_tiered *last;                     /* the latest sent            */
     rf_tiered *flight[RF_TIERED_FLIGHT]; /* being written, oldest first */
@@ -110,6 +111,18 @@ void rf_tiered_close(rf_context *ctx)
 int rf_tiered_any(const rf_context *ctx)
 {
     return ctx->tiers && ctx->tiers->last;
+}
+
+void rf_tiered_dry_rest(rf_context *ctx)
+{
+    if (ctx->tiers && !ctx->tiers->spill && !ctx->tiers->lent && !ctx->tiers->last)
+        rf_tiered_close(ctx);
+}
+
+size_t rf_tiered_dry_footprint(const rf_context *ctx)
+{
+    const struct rf_tiers *tiers = ctx->tiers;
+    return tiers && tiers->counted && !tiers->spill && !tiers->lent ? rf_spill_footprint() : 0;
 }
 
 void rf_tiered_dry_end(rf_context *ctx)
@@ -445,6 +458,8 @@ rf_status rf_tiered_spill(rf_spill **out, rf_context *ctx)
     if (!status)
         status = tiered_file(ctx);
     *out = status ? NULL : ctx->tiers->spill;
+    if (!status)
+        ctx->tiers->lent = 1;
     return status;
 }
 

@@ -33,6 +33,11 @@ void rf_tiered_end(rf_tiered *t); /* NULL is fine */
 void rf_tiered_settle(rf_context *ctx, const rf_storage *s);
 /* Whether anything is away. */
 int rf_tiered_any(const rf_context *ctx);
+/* In a dry run whose steps are different ones: the file that nothing is in any more is as if it had
+ * never been opened, unless it really was or has other users. */
+void rf_tiered_dry_rest(rf_context *ctx);
+/* What it has in the ledger that this would take away. */
+size_t rf_tiered_dry_footprint(const rf_context *ctx);
 /* Of a dry run that ends: nothing it sent is away any more. */
 void rf_tiered_dry_end(rf_context *ctx);
 /* Of a context that ends. */

@@ -6,7 +6,7 @@ XDG_CACHE_HOME=$scratch/cache
 export XDG_CACHE_HOME
 text
 model="--data text --layers 6 --width 32 --heads 2 --context 64 --batch 4 --dropout 0.1"
-words="--logits recompute|--step-in-backward|--moments file|--step-in-backward --moments file|--costs model"
+words="--logits recompute|--tiers host,file|--tiers file --moments file|--step-in-backward|--moments file|--step-in-backward --moments file|--costs model"
 forms="block every:2 every:2:keep=linear every:3:host=* sequential:2"
 
 # run FOLDER ARGUMENT...: six steps that save there, with a log beside.

@@ -66,6 +66,8 @@ precision BF16 one of f32
 moments host one of memory
 logits some one of auto
 logits 8MiB one of auto
+tiers disk one of none
+tiers file,host one of none
 memory 5XB 512MiB
 memory -1 512MiB
 memory 99999999999TiB 512MiB

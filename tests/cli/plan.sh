@@ -93,6 +93,22 @@ sh -c '"$@" >/dev/null 2>err.fails' sh "$REFRAIN" plan --data text --budget 1KiB
 same "a budget that is too small" 1 $?
 grep -q 'smallest for this run' err.fails && ok "is refused as train does" || not_ok "is refused as train does" err.fails
 
+# Values that wait in a tier.
+large="--width 128 --batch 16 --costs model"
+# shellcheck disable=SC2086
+train_model large.jsonl $large || not_ok "a larger run" err
+large_plain=$(last large.jsonl peak_bytes)
+for tier in host file; do
+    # shellcheck disable=SC2086
+    plan_model $large --tiers $tier --budget $((large_plain * 4 / 5)) --json --save tiers.json || not_ok "$tier: a plan" err
+    cp out told.json
+    grep -q "\"$tier=#" tiers.json && ok "$tier: values wait there" || not_ok "$tier: values wait there" tiers.json
+    # shellcheck disable=SC2086
+    train_model tiers.jsonl $large --tiers $tier --budget $((large_plain * 4 / 5)) --plan tiers.json || not_ok "$tier: a run" err
+    same "$tier: the same bits" "$(hash_of large.jsonl)" "$(hash_of tiers.jsonl)"
+    same "$tier: its peak is the one that was told" "$(number told.json step_peak)" "$(last tiers.jsonl peak_bytes)"
+done
+
 # Edited by hand; saved by a run that goes on.
 cat >mine.json <<'END'
 { "format": "refrain-plan", "version": 1,
