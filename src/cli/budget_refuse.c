@@ -104,8 +104,8 @@ static int refuse_context(refuse_variant *v)
 }
 
 static int (*const refuse_variants[])(refuse_variant *) = {
-    refuse_no_checkpoint, refuse_logits, refuse_tiers, refuse_in_backward, refuse_moments,
-    refuse_both,          refuse_batch,  refuse_context};
+    refuse_no_checkpoint, refuse_logits, refuse_tiers, refuse_in_backward,
+    refuse_moments,       refuse_both,   refuse_batch, refuse_context};
 enum { REFUSE_VARIANTS = sizeof refuse_variants / sizeof *refuse_variants };
 
 /* One that does not work out is left out: it was only going to be a piece of advice. */

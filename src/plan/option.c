@@ -3,7 +3,8 @@
  * A region can keep the results of any set of its ops. Ops that change nothing when kept alone are
  * left out; of the others every set is probed while they are few, and else two paths of sets: from
  * none on, adding what spares most time for its bytes, and from all on, giving up what spares
- * least. What is kept may wait in a tier as well, all of a set in one. A dial is probed at even steps between nothing and what it keeps by itself.
+ * least. What is kept may wait in a tier as well, all of a set in one. A dial is probed at even
+ * steps between nothing and what it keeps by itself.
  */
 #include "plan/option.h"
 

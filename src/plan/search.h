@@ -38,8 +38,8 @@ typedef struct rf_search {
     double until;                   /* on the system's clock: past all reason */
 } rf_search;
 
-/* Bytes of bookkeeping that are held now, but for a spill file's, which not every scheme needs. While a search runs they only rise, so they are no part
- * of what schemes are compared by. */
+/* Bytes of bookkeeping that are held now, but for a spill file's, which not every scheme needs.
+ * While a search runs they only rise, so they are no part of what schemes are compared by. */
 uint64_t rf_search_base(const rf_search *search);
 /* Try schemes of all kinds. In a dry run; step, sites and options stay the caller's. */
 rf_status rf_search_begin(rf_search *out, const rf_scheme_space *space,
