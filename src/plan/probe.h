@@ -14,9 +14,9 @@ typedef struct rf_probe {
                                   gradients of results and inputs and work together   */
     uint64_t input_gradient;   /* left by the backward, and likewise:                 */
     uint64_t param_gradient;
-    uint64_t away;            /* sent to a tier by the forward                        */
-    double forward, backward; /* seconds; recomputing is part of the backward, and file
-                                 tiers are as fast as they are when other work hides them */
+    uint64_t away;                 /* sent to a tier by the forward                        */
+    double forward, backward;      /* seconds; recomputing is part of the backward, and file
+                                      tiers are as fast as they are when other work hides them */
     int holds_input, holds_output; /* of a plain link of a chain: rf_probe_holds */
 } rf_probe;
 

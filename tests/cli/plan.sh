@@ -94,7 +94,7 @@ same "a budget that is too small" 1 $?
 grep -q 'smallest for this run' err.fails && ok "is refused as train does" || not_ok "is refused as train does" err.fails
 
 # Values that wait in a tier.
-large="--width 128 --batch 16 --costs model"
+large="--width 256 --heads 4 --batch 8 --costs model"
 # shellcheck disable=SC2086
 train_model large.jsonl $large || not_ok "a larger run" err
 large_plain=$(last large.jsonl peak_bytes)
@@ -102,7 +102,10 @@ for tier in host file; do
     # shellcheck disable=SC2086
     plan_model $large --tiers $tier --budget $((large_plain * 4 / 5)) --json --save tiers.json || not_ok "$tier: a plan" err
     cp out told.json
-    grep -q "\"$tier=#" tiers.json && ok "$tier: values wait there" || not_ok "$tier: values wait there" tiers.json
+    # whether a file pays is for the plan to say; see tests/budget/test_plan_tiers.c
+    if [ "$tier" = host ]; then
+        grep -q '"host=#' tiers.json && ok "values wait there" || not_ok "values wait there" tiers.json
+    fi
     # shellcheck disable=SC2086
     train_model tiers.jsonl $large --tiers $tier --budget $((large_plain * 4 / 5)) --plan tiers.json || not_ok "$tier: a run" err
     same "$tier: the same bits" "$(hash_of large.jsonl)" "$(hash_of tiers.jsonl)"
