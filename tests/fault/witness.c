@@ -28,7 +28,7 @@
 
 /* ---- the table: open addressing, a power of two of entries ---- */
 
-enum { WITNESS_ENTRIES = 1 << 18 };
+enum { WITNESS_ENTRIES = 1 << 20 };
 static struct witness_entry {
     void *p;
     size_t bytes;
