@@ -157,9 +157,9 @@ static rf_status train_rehearse(void *payload)
     return step_take(payload, &f);
 }
 
-/* The process is to hold no more than the ledger says, and no page is to come or go while it trains:
- * tensors share one pool. What stands against that (addresses, an allocator) stands against no
- * training. */
+/* The process is to hold no more than the ledger says, and no page is to come or go while it
+ * trains: tensors share one pool. What stands against that (addresses, an allocator) stands against
+ * no training. */
 static void train_pool(train_job *job)
 {
     const rf_training_step step = {train_rehearse, &job->session};

@@ -109,7 +109,7 @@ static void world_begin(chain_world *w, const chain_kind *kind)
     w->ctx->cost = chain_cost;
     w->ctx->cost_payload = w->costs;
     assert_ok(w->ctx, rf_sites_find(&w->sites, w->root, &w->step));
-    assert_ok(w->ctx, rf_options_find(&w->options, &w->sites));
+    assert_ok(w->ctx, rf_options_find(&w->options, &w->sites, 0));
     w->space = (rf_scheme_space){w->ctx, &w->sites, &w->options};
 }
 

@@ -52,7 +52,7 @@ static void quality_begin(quality *q, uint64_t seed)
     ctx->cost = quality_cost;
     ctx->cost_payload = q->costs;
     assert_ok(ctx, rf_sites_find(&q->sites, q->model.root, &q->step));
-    assert_ok(ctx, rf_options_find(&q->options, &q->sites));
+    assert_ok(ctx, rf_options_find(&q->options, &q->sites, 0));
     for (size_t i = 0; i < q->options.num; i++)
         quality_thin(ctx, &q->options.lists[i]);
     q->space = (rf_scheme_space){ctx, &q->sites, &q->options};
