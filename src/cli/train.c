@@ -151,10 +151,12 @@ static void train_greet(const train_job *job)
     fflush(stdout);
 }
 
+/* The step that was taken last, or the first: nothing but the learning rate is what comes of it. */
 static rf_status train_rehearse(void *payload)
 {
-    figures f = {.step = 1};
-    return step_take(payload, &f);
+    train_job *job = payload;
+    figures f = {.step = job->begun ? job->begun : 1};
+    return step_take(&job->session, &f);
 }
 
 /* The process is to hold no more than the ledger says, and no page is to come or go while it
@@ -162,7 +164,7 @@ static rf_status train_rehearse(void *payload)
  * no training. */
 static void train_pool(train_job *job)
 {
-    const rf_training_step step = {train_rehearse, &job->session};
+    const rf_training_step step = {train_rehearse, job};
     budget_give_back();
     (void)!rf_pool_use(job->session.ctx, job->options->budget, &step);
 }
