@@ -3,7 +3,7 @@
  * Blocked as usual (Goto and van de Geijn 2008): panels of b, RF_TILE_COLS wide, and of a,
  * RF_TILE_ROWS high, are copied to the workspace so that the inner loop reads straight on. Each
  * thread computes whole blocks of c with its own panels. An element of c is a sum over k in blocks
- * of RF_GEMM_K, in order, whatever block or thread it falls to: the bits don't depend on threads.
+ * of one size, in order, whatever block or thread it falls to: the bits don't depend on threads.
  */
 #ifndef RF_KERNEL_VECTOR_GEMM_H
 #define RF_KERNEL_VECTOR_GEMM_H
@@ -11,8 +11,9 @@
 #include "kernel/vector/loops.h"
 #include "kernel/vector/tile.h"
 
-#define RF_GEMM_K      256
-#define RF_GEMM_M      96 /* a multiple of every RF_TILE_ROWS */
+#define RF_GEMM_K      256 /* of f64 and bf16 */
+#define RF_GEMM_DEEP   384 /* the most of f32: what is left over is divided evenly */
+#define RF_GEMM_M      96  /* a multiple of every RF_TILE_ROWS */
 #define RF_GEMM_N      1024
 #define RF_GEMM_SERIAL 500000 /* multiply-adds that are worth a thread */
 
@@ -44,34 +45,45 @@ static int64_t vec_smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* How c is cut among threads: the grid with the smallest blocks, padding counted. */
+/* How c is cut among threads: the grid with the smallest blocks, padding counted; among equals that
+ * whose threads pack the least. */
 static void vec_gemm_grid(vec_gemm *g, int64_t threads)
 {
-    int64_t best = INT64_MAX;
+    int64_t best = INT64_MAX, least = INT64_MAX;
     g->grid_m = g->grid_n = 1;
     for (int64_t rows = 1; rows <= threads && g->batch < threads; rows++) {
         int64_t cols = threads / rows;
         int64_t m = vec_round_up((g->m + rows - 1) / rows, RF_TILE_ROWS);
         int64_t n = vec_round_up((g->n + cols - 1) / cols, RF_TILE_COLS);
-        if (threads % rows || m * n >= best)
+        if (threads % rows || m * n > best || (m * n == best && m + n >= least))
             continue;
         best = m * n;
+        least = m + n;
         g->grid_m = rows;
         g->grid_n = cols;
     }
     g->parts = vec_smaller(threads, g->batch * g->grid_m * g->grid_n);
 }
 
+/* Of k, how much is added up in registers at a time: blocks of one size, but for the last. */
+static int64_t vec_gemm_depth(const vec_gemm *g)
+{
+    if (g->c->shape.dtype != RF_F32)
+        return vec_smaller(RF_GEMM_K, g->k);
+    int64_t blocks = (g->k + RF_GEMM_DEEP - 1) / RF_GEMM_DEEP;
+    return blocks ? (g->k + blocks - 1) / blocks : 1;
+}
+
 static size_t vec_gemm_bytes_a(const vec_gemm *g)
 {
     int64_t m = vec_smaller(RF_GEMM_M, vec_round_up(g->m, RF_TILE_ROWS));
-    return (size_t)vec_round_up(m * vec_smaller(RF_GEMM_K, g->k) * 4, 64) + 64; /* strips spoil */
+    return (size_t)vec_round_up(m * vec_gemm_depth(g) * 4, 64) + 64; /* strips spoil */
 }
 
 static size_t vec_gemm_bytes_b(const vec_gemm *g)
 {
     int64_t n = vec_smaller(RF_GEMM_N, vec_round_up(g->n, RF_TILE_COLS));
-    return (size_t)vec_round_up(n * vec_smaller(RF_GEMM_K, g->k) * 4, 64);
+    return (size_t)vec_round_up(n * vec_gemm_depth(g) * 4, 64);
 }
 
 /* For bf16, a block of c in f32. */
@@ -101,6 +113,17 @@ static vec_gemm vec_gemm_of(size_t threads, const rf_view *a, const rf_view *b, 
 
 /* ---- packing ---- */
 
+/* to[p * unit + i] = src[p * step + i] for i < unit: whole vectors, each spoiling what the next
+ * will write. */
+RF_INLINE void vec_pack_straight(const float *src, int64_t step, int64_t k, int64_t unit, float *to)
+{
+    for (int64_t p = 0; p < k; p++)
+        for (int64_t i = 0; i < unit; i += RF_LANES)
+            vec_store(
+                to + p * unit + i,
+                vec_load_part(src + p * step + i, unit - i < RF_LANES ? unit - i : RF_LANES, 0));
+}
+
 /* count vectors ("lines") of length k from src, line_stride apart, as to[p * unit + line]; lines
  * beyond count are 0. */
 static void vec_pack_f32(const float *src, int64_t line, int64_t step, int64_t count, int64_t k,
@@ -108,6 +131,14 @@ static void vec_pack_f32(const float *src, int64_t line, int64_t step, int64_t c
 {
     if (count < unit)
         memset(to, 0, (size_t)(unit * k) * sizeof(float));
+    if (line == 1 && count == RF_TILE_COLS && unit == RF_TILE_COLS) {
+        vec_pack_straight(src, step, k, RF_TILE_COLS, to);
+        return;
+    }
+    if (line == 1 && count == RF_TILE_ROWS && unit == RF_TILE_ROWS) {
+        vec_pack_straight(src, step, k, RF_TILE_ROWS, to);
+        return;
+    }
     if (line == 1) {
         for (int64_t p = 0; p < k; p++)
             memcpy(to + p * unit, src + p * step, (size_t)count * sizeof(float));
@@ -169,6 +200,15 @@ static void vec_gemm_edge(vec_operands x, int64_t k, int64_t m, int64_t n, int a
         }
 }
 
+/* The tile's part of c is on its way, as far as the second cache, while the tile is computed. */
+RF_INLINE void vec_gemm_expect(const vec_operands *x)
+{
+    RF_UNROLL
+    for (int i = 0; i < RF_TILE_ROWS; i++)
+        for (int j = 0; j < RF_TILE_COLS; j += 16)
+            __builtin_prefetch(x->c + i * x->c_row + j, 1, 2);
+}
+
 /* c (m, n) = (add ? c : 0) + packed a (m, k) packed b (k, n) */
 static void vec_gemm_block(const int64_t mnk[3], const vec_operands *packed, int add)
 {
@@ -181,10 +221,12 @@ static void vec_gemm_block(const int64_t mnk[3], const vec_operands *packed, int
                               RF_TILE_ROWS,      packed->b + j * k,
                               RF_TILE_COLS,      packed->c + i * packed->c_row + j,
                               packed->c_row};
-            if (m < RF_TILE_ROWS || n < RF_TILE_COLS)
+            if (m < RF_TILE_ROWS || n < RF_TILE_COLS) {
                 vec_gemm_edge(x, k, m, n, add);
-            else
-                vec_tile(RF_TILE_ROWS, k, x, add);
+                continue;
+            }
+            vec_gemm_expect(&x);
+            vec_tile(RF_TILE_ROWS, k, x, add);
         }
 }
 
@@ -198,10 +240,10 @@ typedef struct vec_gemm_area {
 
 static void vec_gemm_f32(const vec_gemm *g, const vec_gemm_area *w)
 {
+    int64_t depth = vec_gemm_depth(g);
     for (int64_t j = w->n[0]; j < w->n[1]; j += RF_GEMM_N)
-        for (int64_t p = 0; p < g->k || !p; p += RF_GEMM_K) {
-            int64_t mnk[3] = {0, vec_smaller(RF_GEMM_N, w->n[1] - j),
-                              vec_smaller(RF_GEMM_K, g->k - p)};
+        for (int64_t p = 0; p < g->k || !p; p += depth) {
+            int64_t mnk[3] = {0, vec_smaller(RF_GEMM_N, w->n[1] - j), vec_smaller(depth, g->k - p)};
             vec_pack(&w->b, j, p, mnk[1], mnk[2], RF_TILE_COLS, w->pack_b);
             for (int64_t i = w->m[0]; i < w->m[1]; i += RF_GEMM_M) {
                 mnk[0] = vec_smaller(RF_GEMM_M, w->m[1] - i);

@@ -17,8 +17,9 @@
 #else
 #define RF_TILE_ROWS 4
 #endif
-#define RF_TILE_VECS 2
-#define RF_TILE_COLS (RF_TILE_VECS * RF_LANES)
+#define RF_TILE_VECS  2
+#define RF_TILE_COLS  (RF_TILE_VECS * RF_LANES)
+#define RF_TILE_AHEAD 12 /* rows of b that are on their way */
 
 /* a(i, p) is at a[i row + p step]: read one element at a time, so anywhere. Row p of b is
  * RF_TILE_COLS floats at b[p b_step], row i of c at c[i c_row]. */
@@ -36,6 +37,8 @@ RF_INLINE void vec_tile_add(int rows, int64_t k, vec_operands x, vec (*sum)[RF_T
 {
     for (int64_t p = 0; p < k; p++) {
         vec v[RF_TILE_VECS];
+        for (int j = 0; j < RF_TILE_COLS; j += 16)
+            __builtin_prefetch(x.b + (p + RF_TILE_AHEAD) * x.b_step + j);
         RF_UNROLL
         for (int j = 0; j < RF_TILE_VECS; j++)
             v[j] = vec_load(x.b + p * x.b_step + j * RF_LANES);
