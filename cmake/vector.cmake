@@ -8,7 +8,8 @@ function(rf_add_vector_set name)
     target_compile_definitions(refrain_vector_${name} PRIVATE RF_VECTOR_TABLE=rf_vector_${name})
     target_compile_options(refrain_vector_${name} PRIVATE
         $<IF:$<CONFIG:Debug>,-O2,-O3> ${ARGN}
-        -fopenmp-simd -fno-math-errno -fno-trapping-math -ffp-contract=off)
+        -fopenmp-simd -fno-math-errno -fno-trapping-math -ffp-contract=off
+        $<$<C_COMPILER_ID:Clang>:-Wno-pass-failed>) # it won't where it instruments
     target_link_libraries(refrain_vector_${name} PRIVATE refrain_options refrain_internal refrain_libraries)
     set(RF_VECTOR_OBJECTS ${RF_VECTOR_OBJECTS} $<TARGET_OBJECTS:refrain_vector_${name}> PARENT_SCOPE)
 endfunction()
