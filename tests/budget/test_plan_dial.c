@@ -135,7 +135,8 @@ static void test_foretold_held_and_no_other_bits(void **state)
     dialled plain = dialled_new(0);
     uint64_t hash, peak = dialled_peak(&plain, &hash), low = smallest(RF_LOGITS_AUTO), some = 0;
     dialled_end(&plain);
-    for (uint64_t i = 0; i <= 6; i++) {
+    const uint64_t step = getenv("RF_TEST_FAST") ? 3 : 1;
+    for (uint64_t i = 0; i <= 6; i += step) {
         dialled d = dialled_new(0);
         rf_plan *plan;
         uint64_t budget = low + (peak - low) * i / 6, own;
@@ -152,7 +153,7 @@ static void test_foretold_held_and_no_other_bits(void **state)
         rf_plan_destroy(plan);
         dialled_end(&d);
     }
-    assert_true(some >= 2); /* one of three tiles, and two */
+    assert_true(some >= 2 || (some && step > 1)); /* one of three tiles, and two */
 }
 
 static void test_what_is_turned_stays(void **state)
