@@ -205,7 +205,7 @@ int main(int argc, char **argv)
     int pairs = argc > 5 ? atoi(argv[5]) : 0;
     int tiny = argc > 1 && !strcmp(argv[1], "--tiny");
     if (tiny)
-        memcpy(sizes, (const int64_t[4]){3, 64, 2, 16}, sizeof sizes);
+        memcpy(sizes, (const int64_t[4]){2, 64, 2, 16}, sizeof sizes);
     for (int i = 1; i < argc && i <= 4 && !tiny; i++)
         sizes[i - 1] = atoll(argv[i]);
     if (sizes[0] < 1 || sizes[1] < 64 || sizes[1] % 64 || sizes[2] < 1 || sizes[3] < 2) {
@@ -215,7 +215,7 @@ int main(int argc, char **argv)
     trainer t = trainer_new(sizes, tiny);
     printf("GPT-2, %lld layers of %lld, batch %lld of %lld\n", (long long)sizes[0],
            (long long)sizes[1], (long long)sizes[2], (long long)sizes[3]);
-    for (int again = 0; again < 2; again++) {
+    for (int again = 0; again < (tiny ? 1 : 2); again++) {
         puts(again ? " logits made again, plain too" : " logits kept, while the budget allows");
         demand(t.ctx, rf_nn_gpt2_set_logits(t.model, again ? RF_LOGITS_RECOMPUTE : RF_LOGITS_AUTO));
         bench_budgets(&t, sizes[0], tiny ? 1 : pairs > 0 ? pairs : 7);
