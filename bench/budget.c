@@ -5,6 +5,7 @@
  * too (that of the embedding, for one) are no plan's to take away. The last line is every block
  * recomputed. */
 #include "support/figures.h"
+#include "tensor/context_struct.h"
 
 #include <string.h>
 
@@ -85,6 +86,7 @@ static void bench_plan(trainer *t, const rf_plan *plan, const char *name, double
     uint64_t peak = 0;
     for (int i = 0; i < pairs; i++) {
         double a = trainer_time(t);
+        rf_slab_trim(&t->ctx->slab); /* of the plain step's bookkeeping, as when it was foretold */
         demand(t->ctx, rf_plan_apply(plan, t->model));
         rf_memory_reset_peak(t->ctx);
         double b = trainer_time(t);

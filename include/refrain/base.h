@@ -125,10 +125,10 @@ typedef struct rf_context_options {
     uint64_t seed;            /* of the context's generator                                 */
     rf_log_fn log;            /* NULL: diagnostics are dropped                              */
     void *log_payload;        /* handed to log                                              */
-    const char *isa;          /* "portable", "avx2", "avx512", "avx512_bf16" or "amx" (both     */
-                              /* with products of bf16); NULL: the best this CPU has.       */
-                              /* With "portable" and one thread no library underneath is    */
-                              /* called, and nothing is allocated outside alloc or memory   */
+    const char *isa;          /* "portable", "avx2", "avx512", and with products of bf16    */
+                              /* "avx512_bf16" or "amx"; NULL: the best this CPU has. With  */
+                              /* "portable" and one thread no library underneath is called, */
+                              /* and nothing is allocated outside alloc or memory           */
     const char *spill_folder; /* copied: where the spill file is made; NULL: the current folder */
     int dry; /* nothing has bytes and no kernel runs, but shapes, graphs, errors and the ledger are
                 as always: a model and its step cost nothing and tell what they would take. Reading

@@ -10,8 +10,8 @@
  * modules are set to (rf_dial, such as how many of its logits a GPT-2 keeps). It is found by
  * running the caller's step dry (predict.h) with thousands of candidates: so its peak is true, to
  * the byte, and a budget is held or refused before the first real step. It is carried out by
- * rf_checkpoint and rf_checkpoint_ranges, as a user would by hand, and the bits are those without
- * it.
+ * rf_checkpoint, rf_checkpoint_ranges and rf_module_set_dial, as a user would by hand, and the bits
+ * are those without it.
  *
  * A plan is no part of what it plans: its own memory comes from the allocator beside the ledger.
  *

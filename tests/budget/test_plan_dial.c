@@ -1,45 +1,14 @@
 /* test_plan_dial.c: a plan turns the dial of a GPT-2, its logits, by as many bytes as the budget
  * asks for: what was foretold is measured, no bit is another; a dial that somebody has turned
  * stays; a file of a plan has it; and a class of one's own may have one too. */
-#include "support/world.h"
-
-#include <refrain/refrain.h>
+#include "support/learner.h"
 
 /* 20 MiB of logits in tiles of nearly 7, beside which little else is held. */
-enum { DIAL_ROWS = 4, DIAL_CONTEXT = 64, DIAL_VOCAB = 20480, DIAL_STEPS = 3 };
-#define DIAL_LOGITS ((uint64_t)DIAL_ROWS * DIAL_CONTEXT * DIAL_VOCAB * 4)
+enum { DIAL_VOCAB = 20480 };
+#define DIAL_LOGITS ((uint64_t)LEARNER_ROWS * LEARNER_CONTEXT * DIAL_VOCAB * 4)
 
-typedef struct dialled {
-    rf_context *ctx;
-    rf_module *model;
-    rf_optim *optim;
-    int32_t batch;
-} dialled;
-
-static rf_status dialled_step(void *payload)
+static learner dialled_new(int dry)
 {
-    dialled *d = payload;
-    int32_t ids[DIAL_ROWS * DIAL_CONTEXT + 1];
-    int64_t dims[2] = {DIAL_ROWS, DIAL_CONTEXT};
-    rf_scope *s;
-    rf_tensor *in[2], *loss = NULL;
-    rf_status status = rf_scope_open(&s, d->ctx, NULL);
-    if (status)
-        return status;
-    for (int32_t i = 0; i < DIAL_ROWS * DIAL_CONTEXT + 1; i++)
-        ids[i] = (i * 977 + d->batch) % DIAL_VOCAB;
-    in[0] = rf_tensor_copy_in(s, RF_I32, 2, dims, ids);
-    in[1] = rf_tensor_copy_in(s, RF_I32, 2, dims, ids + 1);
-    status = rf_module_call(d->model, s, &(rf_values){in, 2}, &(rf_values){&loss, 1});
-    if (!status)
-        status = rf_optim_backward(d->optim, s, loss, NULL);
-    rf_scope_close(s);
-    return status;
-}
-
-static dialled dialled_new(int dry)
-{
-    dialled d = {.batch = 0};
     rf_context_options opts = RF_CONTEXT_OPTIONS_INIT;
     rf_gpt2_options sizes = RF_GPT2_OPTIONS_INIT;
     opts.seed = 4;
@@ -48,38 +17,15 @@ static dialled dialled_new(int dry)
     sizes.layers = 3;
     sizes.width = 8;
     sizes.heads = 2;
-    sizes.context = DIAL_CONTEXT;
+    sizes.context = LEARNER_CONTEXT;
     sizes.vocab = DIAL_VOCAB;
-    assert_int_equal(rf_context_create(&d.ctx, &opts), RF_OK);
-    assert_ok(d.ctx, rf_nn_gpt2(&d.model, d.ctx, &sizes));
-    assert_ok(d.ctx, rf_optim_adamw(&d.optim, d.model, NULL));
-    return d;
+    return learner_new(&opts, &sizes, NULL);
 }
 
-static void dialled_end(dialled *d)
-{
-    rf_optim_destroy(d->optim);
-    rf_module_destroy(d->model);
-    rf_context_destroy(d->ctx);
-}
-
-static uint64_t dialled_peak(dialled *d, uint64_t *hash)
-{
-    rf_memory_info info;
-    rf_memory_reset_peak(d->ctx);
-    for (int i = 0; i < DIAL_STEPS; i++) {
-        d->batch++;
-        assert_ok(d->ctx, dialled_step(d));
-    }
-    assert_ok(d->ctx, rf_memory_get(d->ctx, RF_DEVICE_CPU, RF_MEM_ALL, &info));
-    assert_ok(d->ctx, rf_module_hash(d->model, hash));
-    return info.peak;
-}
-
-static rf_status dialled_plan(dialled *d, uint64_t budget, rf_plan **plan)
+static rf_status dialled_plan(learner *d, uint64_t budget, rf_plan **plan)
 {
     rf_plan_options opts = RF_PLAN_OPTIONS_INIT;
-    const rf_training_step step = {dialled_step, d};
+    const rf_training_step step = {learner_step, d};
     assert_ok(d->ctx, rf_costs_create(&opts.costs, d->ctx));
     opts.budget = budget;
     opts.seconds = 0.2;
@@ -91,12 +37,12 @@ static rf_status dialled_plan(dialled *d, uint64_t budget, rf_plan **plan)
 /* The smallest budget, as a refusal of a fresh one tells it. */
 static uint64_t smallest(rf_logits logits)
 {
-    dialled d = dialled_new(1);
+    learner d = dialled_new(1);
     rf_plan *none;
     assert_ok(d.ctx, rf_nn_gpt2_set_logits(d.model, logits));
     assert_int_equal(dialled_plan(&d, 1000, &none), RF_E_BUDGET);
     uint64_t needed = rf_context_error(d.ctx)->limit_needed;
-    dialled_end(&d);
+    learner_end(&d);
     return needed;
 }
 
@@ -114,7 +60,7 @@ static uint64_t turned(const rf_plan *plan)
     return RF_DIAL_AUTO;
 }
 
-static uint64_t dial_of(const dialled *d)
+static uint64_t dial_of(const learner *d)
 {
     return rf_module_dial(d->model)->get(d->model);
 }
@@ -132,12 +78,12 @@ static void test_less_is_enough(void **state)
 static void test_foretold_held_and_no_other_bits(void **state)
 {
     (void)state;
-    dialled plain = dialled_new(0);
-    uint64_t hash, peak = dialled_peak(&plain, &hash), low = smallest(RF_LOGITS_AUTO), some = 0;
-    dialled_end(&plain);
+    learner plain = dialled_new(0);
+    uint64_t hash, peak = learner_run(&plain, &hash), low = smallest(RF_LOGITS_AUTO), some = 0;
+    learner_end(&plain);
     const uint64_t step = getenv("RF_TEST_FAST") ? 3 : 1;
     for (uint64_t i = 0; i <= 6; i += step) {
-        dialled d = dialled_new(0);
+        learner d = dialled_new(0);
         rf_plan *plan;
         uint64_t budget = low + (peak - low) * i / 6, own;
         assert_ok(d.ctx, dialled_plan(&d, budget, &plan));
@@ -145,13 +91,13 @@ static void test_foretold_held_and_no_other_bits(void **state)
         assert_ok(d.ctx, rf_plan_apply(plan, d.model));
         assert_int_equal(dial_of(&d), turned(plan));
         some += dial_of(&d) > 0 && dial_of(&d) < DIAL_LOGITS;
-        assert_int_equal(dialled_peak(&d, &own), rf_plan_info_of(plan).peak);
+        assert_int_equal(learner_run(&d, &own), rf_plan_info_of(plan).peak);
         assert_true(rf_plan_info_of(plan).peak <= budget);
         assert_int_equal(own, hash);
         assert_ok(d.ctx, rf_plan_clear(plan, d.model));
         assert_int_equal(dial_of(&d), RF_DIAL_AUTO);
         rf_plan_destroy(plan);
-        dialled_end(&d);
+        learner_end(&d);
     }
     assert_true(some >= 2 || (some && step > 1)); /* one of three tiles, and two */
 }
@@ -159,7 +105,7 @@ static void test_foretold_held_and_no_other_bits(void **state)
 static void test_what_is_turned_stays(void **state)
 {
     (void)state;
-    dialled d = dialled_new(1);
+    learner d = dialled_new(1);
     rf_plan *plan;
     assert_ok(d.ctx, rf_module_set_dial(d.model, "logits", DIAL_LOGITS / 2));
     assert_int_equal(dialled_plan(&d, 1000, &plan), RF_E_BUDGET);
@@ -167,7 +113,7 @@ static void test_what_is_turned_stays(void **state)
     assert_int_equal(turned(plan), RF_DIAL_AUTO);
     assert_int_equal(dial_of(&d), DIAL_LOGITS / 2);
     rf_plan_destroy(plan);
-    dialled_end(&d);
+    learner_end(&d);
 }
 
 /* A plan by hand: a region, and a dial of this name. */
@@ -183,7 +129,7 @@ static rf_plan *by_hand(rf_context *ctx, const char *name)
 static void test_all_or_nothing(void **state)
 {
     (void)state;
-    dialled d = dialled_new(1);
+    learner d = dialled_new(1);
     rf_plan *plan = by_hand(d.ctx, "logits"), *other = by_hand(d.ctx, "probabilities");
     rf_module *block = rf_nn_gpt2_block(d.model, 1);
     assert_int_equal(rf_plan_apply(other, d.model), RF_E_NOT_FOUND);
@@ -201,13 +147,13 @@ static void test_all_or_nothing(void **state)
     assert_int_equal(dial_of(&d), RF_DIAL_AUTO);
     rf_plan_destroy(plan);
     rf_plan_destroy(other);
-    dialled_end(&d);
+    learner_end(&d);
 }
 
 static void test_a_file_has_it(void **state)
 {
     (void)state;
-    dialled d = dialled_new(1);
+    learner d = dialled_new(1);
     rf_plan *plan = by_hand(d.ctx, "logits"), *again;
     assert_ok(d.ctx, rf_plan_save(plan, "dial.json"));
     assert_ok(d.ctx, rf_plan_load(&again, d.ctx, "dial.json"));
@@ -216,7 +162,7 @@ static void test_a_file_has_it(void **state)
     assert_int_equal(turned(again), 96);
     rf_plan_destroy(again);
     rf_plan_destroy(plan);
-    dialled_end(&d);
+    learner_end(&d);
 }
 
 /* ---- modules ---- */
@@ -227,7 +173,7 @@ static void test_gpt2_has_a_dial(void **state)
     static const rf_logits logits[] = {RF_LOGITS_RECOMPUTE, RF_LOGITS_PART, RF_LOGITS_PART,
                                        RF_LOGITS_PART,      RF_LOGITS_KEEP, RF_LOGITS_AUTO};
     (void)state;
-    dialled d = dialled_new(1);
+    learner d = dialled_new(1);
     rf_module *copy;
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
         rf_gpt2_options o;
@@ -242,7 +188,7 @@ static void test_gpt2_has_a_dial(void **state)
     assert_int_equal(rf_module_set_dial(d.model, "logit", 0), RF_E_NOT_FOUND);
     assert_null(rf_module_dial(rf_module_find(d.model, "h")));
     assert_int_equal(rf_module_set_dial(rf_module_find(d.model, "h"), "logits", 0), RF_E_NOT_FOUND);
-    dialled_end(&d);
+    learner_end(&d);
 }
 
 /* A region remembers what stood; what is set already is no change. */
@@ -250,7 +196,7 @@ static void test_turned_before_backward(void **state)
 {
     (void)state;
     for (int changes = 0; changes < 2; changes++) {
-        dialled d = dialled_new(0);
+        learner d = dialled_new(0);
         rf_scope *s;
         int32_t ids[8] = {3, 1, 4, 1, 5, 9, 2, 6};
         rf_tensor *in[2], *loss = NULL;
@@ -261,7 +207,7 @@ static void test_turned_before_backward(void **state)
         assert_ok(d.ctx, rf_module_set_dial(d.model, "logits", changes ? 0 : RF_DIAL_AUTO));
         assert_int_equal(rf_backward(s, loss), changes ? RF_E_MUTATED : RF_OK);
         rf_scope_close(s);
-        dialled_end(&d);
+        learner_end(&d);
     }
 }
 

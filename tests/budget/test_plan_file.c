@@ -1,42 +1,11 @@
 /* test_plan_file.c: plans that were found where there are no bytes, and go elsewhere: by a copy, by
  * a file, timed by costs of a context with kernels. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include "support/sample.h"
+#include "support/learner.h"
 
 #include <string.h>
 #include <unistd.h>
 
-typedef struct owner {
-    rf_context *ctx;
-    rf_module *model;
-    rf_optim *optim;
-} owner;
-
-static rf_status owner_step(void *payload)
-{
-    owner *o = payload;
-    int32_t ids[4 * 64 + 1] = {1, 2, 3};
-    int64_t dims[2] = {4, 64};
-    rf_scope *s;
-    rf_tensor *in[2], *loss = NULL;
-    rf_status status = rf_scope_open(&s, o->ctx, NULL);
-    if (status)
-        return status;
-    in[0] = rf_tensor_copy_in(s, RF_I32, 2, dims, ids);
-    in[1] = rf_tensor_copy_in(s, RF_I32, 2, dims, ids + 1);
-    status = rf_module_call(o->model, s, &(rf_values){in, 2}, &(rf_values){&loss, 1});
-    if (!status)
-        status = rf_optim_backward(o->optim, s, loss, NULL);
-    rf_scope_close(s);
-    return status;
-}
-
-static void owner_begin(owner *o, int dry)
+static learner owner_new(int dry)
 {
     rf_context_options opts = RF_CONTEXT_OPTIONS_INIT;
     rf_gpt2_options sizes = RF_GPT2_OPTIONS_INIT;
@@ -45,37 +14,18 @@ static void owner_begin(owner *o, int dry)
     sizes.layers = 5;
     sizes.width = 32;
     sizes.heads = 2;
-    sizes.context = 64;
+    sizes.context = LEARNER_CONTEXT;
     sizes.vocab = 64;
-    assert_int_equal(rf_context_create(&o->ctx, &opts), RF_OK);
-    assert_ok(o->ctx, rf_nn_gpt2(&o->model, o->ctx, &sizes));
-    assert_ok(o->ctx, rf_optim_adamw(&o->optim, o->model, NULL));
-}
-
-static void owner_end(owner *o)
-{
-    rf_optim_destroy(o->optim);
-    rf_module_destroy(o->model);
-    rf_context_destroy(o->ctx);
-}
-
-static uint64_t owner_peak(owner *o)
-{
-    rf_memory_info info;
-    rf_memory_reset_peak(o->ctx);
-    for (int i = 0; i < 3; i++)
-        assert_ok(o->ctx, owner_step(o));
-    assert_ok(o->ctx, rf_memory_get(o->ctx, RF_DEVICE_CPU, RF_MEM_ALL, &info));
-    return info.peak;
+    return learner_new(&opts, &sizes, NULL);
 }
 
 /* A plan with parts, found in a dry context. */
-static rf_plan *plan_found(owner *dry, rf_costs *costs)
+static rf_plan *plan_found(learner *dry, rf_costs *costs)
 {
     rf_plan *plan;
     rf_plan_options opts = RF_PLAN_OPTIONS_INIT;
     rf_prediction plain = RF_PREDICTION_INIT;
-    const rf_training_step step = {owner_step, dry};
+    const rf_training_step step = {learner_step, dry};
     assert_ok(dry->ctx, rf_predict(&plain, dry->ctx, &step, NULL));
     opts.budget = plain.peak[RF_MEM_ALL] * 4 / 5;
     opts.costs = costs;
@@ -110,33 +60,33 @@ static void assert_same_plan(const rf_plan *a, const rf_plan *b)
 static void test_found_dry_carried_out_for_real(void **state)
 {
     (void)state;
-    owner dry, fresh, real;
+    learner dry, fresh, real;
     rf_plan *copy, *again;
-    owner_begin(&dry, 1);
+    dry = owner_new(1);
     rf_plan *plan = plan_found(&dry, NULL);
-    owner_begin(&fresh, 1);
+    fresh = owner_new(1);
     assert_ok(fresh.ctx, rf_plan_copy(&copy, plan, fresh.ctx));
     assert_same_plan(plan, copy);
     rf_plan_destroy(plan);
-    owner_end(&dry); /* the copy lives on */
+    learner_end(&dry); /* the copy lives on */
     assert_ok(fresh.ctx,
-              rf_plan_check(copy, fresh.model, &(rf_training_step){owner_step, &fresh}, 0));
-    owner_begin(&real, 0);
+              rf_plan_check(copy, fresh.model, &(rf_training_step){learner_step, &fresh}, 0));
+    real = owner_new(0);
     assert_ok(real.ctx, rf_plan_copy(&again, copy, real.ctx));
     assert_ok(real.ctx, rf_plan_apply(again, real.model));
-    assert_int_equal(owner_peak(&real), rf_plan_info_of(copy).peak);
+    assert_int_equal(learner_run(&real, NULL), rf_plan_info_of(copy).peak);
     rf_plan_destroy(again);
     rf_plan_destroy(copy);
-    owner_end(&real);
-    owner_end(&fresh);
+    learner_end(&real);
+    learner_end(&fresh);
 }
 
 static void test_a_file_is_the_plan(void **state)
 {
     (void)state;
-    owner dry;
+    learner dry;
     rf_plan *again;
-    owner_begin(&dry, 1);
+    dry = owner_new(1);
     rf_plan *plan = plan_found(&dry, NULL);
     assert_ok(dry.ctx, rf_plan_save(plan, "plan.json"));
     assert_ok(dry.ctx, rf_plan_load(&again, dry.ctx, "plan.json"));
@@ -145,18 +95,18 @@ static void test_a_file_is_the_plan(void **state)
     rf_plan_destroy(plan);
     assert_int_equal(rf_plan_load(&again, dry.ctx, "none.json"), RF_E_IO);
     assert_null(again);
-    owner_end(&dry);
+    learner_end(&dry);
 }
 
 static void test_costs_of_another_context(void **state)
 {
     (void)state;
-    owner dry, tools;
+    learner dry, tools;
     rf_costs *costs;
     rf_prediction p = RF_PREDICTION_INIT;
-    owner_begin(&dry, 1);
-    owner_begin(&tools, 0);
-    const rf_training_step step = {owner_step, &dry};
+    dry = owner_new(1);
+    tools = owner_new(0);
+    const rf_training_step step = {learner_step, &dry};
     assert_ok(tools.ctx, rf_costs_create(&costs, tools.ctx));
     assert_ok(dry.ctx, rf_costs_note_plan(costs, dry.model, &step));
     size_t known = rf_costs_counts_of(costs).known;
@@ -179,16 +129,16 @@ static void test_costs_of_another_context(void **state)
     assert_true(p.seconds == 0);
     assert_int_equal(rf_costs_note_plan(costs, dry.model, NULL), RF_E_ARGUMENT);
     rf_costs_destroy(costs);
-    owner_end(&tools);
-    owner_end(&dry);
+    learner_end(&tools);
+    learner_end(&dry);
 }
 
 /* What is a region already stays as it is, and is no failure. */
 static void test_what_is_checkpointed_stays(void **state)
 {
     (void)state;
-    owner dry;
-    owner_begin(&dry, 1);
+    learner dry;
+    dry = owner_new(1);
     for (size_t i = 0; i < 5; i += 2)
         assert_ok(dry.ctx, rf_checkpoint(rf_nn_gpt2_block(dry.model, i), NULL));
     rf_plan *plan = plan_found(&dry, NULL);
@@ -199,7 +149,7 @@ static void test_what_is_checkpointed_stays(void **state)
     for (size_t i = 0; i < 5; i++)
         assert_int_equal(rf_checkpoint_applied(rf_nn_gpt2_block(dry.model, i)), i % 2 == 0);
     rf_plan_destroy(plan);
-    owner_end(&dry);
+    learner_end(&dry);
 }
 
 static int kth_fails(uint64_t k)
@@ -231,13 +181,13 @@ static int kth_fails(uint64_t k)
 static void test_allocations_that_fail(void **state)
 {
     (void)state;
-    owner dry;
+    learner dry;
     uint64_t k = 1;
-    owner_begin(&dry, 1);
+    dry = owner_new(1);
     rf_plan *plan = plan_found(&dry, NULL);
     assert_ok(dry.ctx, rf_plan_save(plan, "plan.json"));
     rf_plan_destroy(plan);
-    owner_end(&dry);
+    learner_end(&dry);
     while (kth_fails(k))
         k++;
     assert_true(k > 10);
@@ -249,10 +199,10 @@ static void test_saving_in_a_dry_context(void **state)
     (void)state;
     uint64_t peaks[2];
     for (int dry = 0; dry < 2; dry++) {
-        owner o;
+        learner o;
         rf_memory_info info;
         rf_state saved = RF_STATE_INIT;
-        owner_begin(&o, dry);
+        o = owner_new(dry);
         saved.module = o.model;
         saved.optim = o.optim;
         unlink("model");
@@ -262,7 +212,7 @@ static void test_saving_in_a_dry_context(void **state)
         assert_ok(o.ctx, rf_memory_get(o.ctx, RF_DEVICE_CPU, RF_MEM_ALL, &info));
         peaks[dry] = info.peak;
         assert_int_equal(access("model", F_OK) == 0, !dry);
-        owner_end(&o);
+        learner_end(&o);
     }
     assert_int_equal(peaks[0], peaks[1]);
 }
